@@ -1,0 +1,1 @@
+"""What an operator can press: one flow a file."""

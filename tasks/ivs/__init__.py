@@ -1,0 +1,1 @@
+"""The wire to the provider: client, transport, signing, messages, codes and errors."""

@@ -1,0 +1,153 @@
+"""Values that must not be seen: they print as dots, and leave this process only as keyed pseudonyms.
+
+`Personal` is what belongs to a person (names, numbers, customer keys, object keys, pictures), `Secret` what opens a
+door (keys, tokens, passwords). Both give their value only to code that asks for it by `reveal()`, so a value that slips
+into a log line, an exception or a repr shows nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, NoReturn, TypeVar
+
+T = TypeVar("T", str, bytes)
+
+DOTS: Final = "•••"
+
+
+class _Hidden(Generic[T]):
+    """A value that prints as dots, compares by value and can't be pickled by accident."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: T) -> None:
+        self._value = value
+
+    def reveal(self) -> T:
+        """Return the value itself; every caller is a place to look at in a review."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({DOTS})"
+
+    def __str__(self) -> str:
+        return DOTS
+
+    def __format__(self, _spec: str) -> str:
+        return DOTS
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other._value == self._value  # type: ignore[attr-defined]  # same class
+
+    def __hash__(self) -> int:
+        return hash((type(self).__name__, self._value))
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __len__(self) -> int:
+        return len(self._value)
+
+    def __reduce__(self) -> NoReturn:
+        msg = f"{type(self).__name__} values are not pickled"
+        raise TypeError(msg)
+
+
+class Personal(_Hidden[T]):
+    """Something that belongs to a person."""
+
+    __slots__ = ()
+
+
+class Secret(_Hidden[T]):
+    """Something that opens a door."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PseudonymKey:
+    """One key of the keyring: a public id that is written beside each pseudonym, and the key itself."""
+
+    key_id: str
+    key: Secret[bytes]
+
+
+class Pseudonyms:
+    """Keyed pseudonyms (HMAC-SHA256) under the newest key; older keys are held so that old rows can be found.
+
+    Args:
+        keys: newest first, at least one; each at least 32 bytes.
+
+    Raises:
+        ValueError: no key, or a key that is too short to keep 18-digit numbers from being enumerated.
+    """
+
+    def __init__(self, keys: Sequence[PseudonymKey]) -> None:
+        if not keys:
+            raise ValueError("no pseudonym key: set one in the environment or in a file")
+        for key in keys:
+            if len(key.key) < 32:
+                raise ValueError(f"pseudonym key {key.key_id!r} is shorter than 32 bytes")
+        self._keys = tuple(keys)
+        self._base = tuple(hmac.new(key.key.reveal(), digestmod=hashlib.sha256) for key in keys)
+
+    @property
+    def key_id(self) -> str:
+        """Id of the key new pseudonyms are made with."""
+        return self._keys[0].key_id
+
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """Ids of all keys held, newest first."""
+        return tuple(key.key_id for key in self._keys)
+
+    def of(self, domain: str, *parts: str) -> str:
+        """Return the pseudonym of `parts` in `domain`, 32 letters and digits, under the newest key."""
+        return self._digest(0, domain, parts)
+
+    def all_of(self, domain: str, *parts: str) -> tuple[str, ...]:
+        """Return the pseudonyms under every key held, newest first: for looking up what an older key wrote."""
+        return tuple(self._digest(index, domain, parts) for index in range(len(self._keys)))
+
+    def sealing_key(self) -> bytes:
+        """Return 32 bytes, derived from the newest key, that seal what is staged in the store."""
+        digest = self._base[0].copy()
+        digest.update(b"staging")
+        return digest.digest()
+
+    def _digest(self, index: int, domain: str, parts: Iterable[str]) -> str:
+        digest = self._base[index].copy()
+        for part in (domain, *parts):
+            data = part.encode("utf-8", "surrogatepass")
+            digest.update(len(data).to_bytes(4, "big"))
+            digest.update(data)
+        return base64.b32encode(digest.digest()[:20]).decode("ascii").lower()
+
+
+def mask_number(number: str) -> str:
+    """Return an identity number with its middle hidden, as people must sometimes see it: ``440524********0014``."""
+    if len(number) < 12:
+        return "*" * len(number)
+    return number[:6] + "*" * (len(number) - 10) + number[-4:]
+
+
+def mask_name(name: str) -> str:
+    """Return a name with all but its first character hidden: ``张*``, ``阿***``."""
+    return name[:1] + "*" * min(max(len(name) - 1, 0), 3)
+
+
+_RUNS_AS_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+def defuse(cell: str) -> str:
+    """Return text that a spreadsheet shows and does not run: a leading apostrophe where a formula would start."""
+    return (
+        "'" + cell
+        if cell.lstrip(" \u3000\n").startswith(_RUNS_AS_FORMULA) or cell.startswith(_RUNS_AS_FORMULA)
+        else cell
+    )
