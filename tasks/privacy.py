@@ -23,6 +23,7 @@ class _Hidden(Generic[T]):
     """A value that prints as dots, compares by value and can't be pickled by accident."""
 
     __slots__ = ("_value",)
+    _value: T
 
     def __init__(self, value: T) -> None:
         self._value = value
@@ -41,7 +42,7 @@ class _Hidden(Generic[T]):
         return DOTS
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and other._value == self._value  # type: ignore[attr-defined]  # same class
+        return type(other) is type(self) and other._value == self._value
 
     def __hash__(self) -> int:
         return hash((type(self).__name__, self._value))
