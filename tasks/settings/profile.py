@@ -1,0 +1,258 @@
+"""The profile: one TOML file per situation, as frozen, typed sections.
+
+Nothing here is secret: keys, passwords and tokens come from the environment or from files (`tasks.settings.secrets`).
+Provider facts that the reference marks unconfirmed are settings, with the reference's advice as default.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from datetime import time
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from tasks.records import Family, Operation, Outcome
+
+Amount = Annotated[Decimal, Field(ge=0, max_digits=16, decimal_places=6)]
+Days = Annotated[int, Field(ge=0, le=36_500)]
+
+
+class Section(BaseModel):
+    """A part of the profile: frozen, and strict about keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Account(Section):
+    """The provider's account that is called and billed (reference 3, 4.1)."""
+
+    endpoint: str
+    region: str = "cn-north-4"
+    project_id: str = ""
+    auth: Literal["aksk", "token"] = "aksk"
+    iam_endpoint: str = ""
+    domain: str = ""
+    user: str = ""
+    enterprise_project_id: str = ""
+    connect_timeout_s: float = Field(default=10, gt=0, le=120)
+    read_timeout_s: float = Field(default=60, gt=0, le=600)
+    ca_file: str = ""
+
+
+class Storage(Section):
+    """The object store: any S3 endpoint; ``obs`` switches on what Huawei OBS needs (reference 4.3)."""
+
+    endpoint_url: str = ""
+    region: str = "cn-north-4"
+    addressing: Literal["path", "virtual"] = "virtual"
+    flavour: Literal["s3", "obs"] = "obs"
+    threads: int = Field(default=12, ge=1, le=64)
+
+
+class Source(Section):
+    """Where records and media come from, and how their columns are called."""
+
+    records: str
+    media: str = ""
+    include: tuple[str, ...] = ("*.csv", "*.parquet")
+    columns: dict[str, str] = Field(default_factory=dict)
+    encoding: str = ""
+    delimiter: str = ""
+
+
+class Rule(Section):
+    """One line of the policy table: the first rule that fits a record decides its check.
+
+    `risk_level` empty fits every level; `needs` names the media a record must bring for the rule to fit.
+    """
+
+    name: str
+    check: Operation
+    risk_level: tuple[str, ...] = ()
+    needs: tuple[Literal["face", "card", "video"], ...] = ()
+
+
+class Policy(Section):
+    """Which check each record gets, how long an answer serves, and what is withheld."""
+
+    version: str = "1"
+    default_check: Operation = Operation.ID2_TEXT
+    rules: tuple[Rule, ...] = ()
+    obey_required_check: bool = True
+    video_checks: bool = False
+    actions: str = "3"
+    detail: bool = False
+    reverify_days: dict[Outcome, Days] = Field(
+        default_factory=lambda: {
+            Outcome.VERIFIED: 365,
+            Outcome.MISMATCH: 30,
+            Outcome.FACE_MISMATCH: 30,
+            Outcome.NO_PHOTO: 90,
+            Outcome.NOT_FOUND: 30,
+            Outcome.MEDIA_REJECTED: 30,
+            Outcome.UNKNOWN_VERDICT: 7,
+            Outcome.FAILED: 7,
+        }
+    )
+    withhold_rare_names: bool = True
+    require_legal_basis: bool = False
+    minimum_age: int = Field(default=0, ge=0, le=150)
+    expiring_days: Days = 90
+
+
+class Canary(Section):
+    """The first records of each operation, which stop a wrong night while it is still cheap."""
+
+    records: int = Field(default=20, ge=0, le=10_000)
+    most_not_verified_pct: float = Field(default=80, ge=0, le=100)
+    most_unknown_pct: float = Field(default=50, ge=0, le=100)
+
+
+class Breaker(Section):
+    """How many answers may stay out before the provider counts as not answering."""
+
+    in_a_row: int = Field(default=5, ge=1)
+    in_a_run: int = Field(default=20, ge=1)
+    pause_s: float = Field(default=10, ge=0, le=600)
+
+
+class Window(Section):
+    """The hours in which calls may be sent; a window over midnight belongs to its starting date."""
+
+    opens: time
+    closes: time
+
+
+class Limits(Section):
+    """Quota, concurrency, retries, chunks and time.
+
+    `rate_per_s` is the provider's quota per family (reference 5: 10/s, per account); `headroom_pct` is kept free for
+    the way to the receiver; `shared_quota` puts both families under one.
+    """
+
+    rate_per_s: dict[Family, Annotated[float, Field(gt=0, le=100_000)]] = Field(
+        default_factory=lambda: {Family.TWO_FACTOR: 10.0, Family.THREE_FACTOR: 10.0}
+    )
+    headroom_pct: float = Field(default=10, ge=0, lt=100)
+    shared_quota: bool = False
+    in_flight: int = Field(default=64, ge=1, le=4_096)
+    bytes_in_flight: int = Field(default=256_000_000, ge=16_000_000)
+    attempts: int = Field(default=6, ge=1, le=20)
+    retry_for_s: float = Field(default=300, ge=0, le=3_600)
+    backoff_s: float = Field(default=0.5, gt=0, le=60)
+    backoff_most_s: float = Field(default=30, gt=0, le=300)
+    throttled_most_s: float = Field(default=600, ge=1, le=86_400)
+    chunk_records: int = Field(default=0, ge=0, le=100_000)
+    chunk_seconds: float = Field(default=10, gt=0, le=600)
+    chunk_bytes: int = Field(default=256_000_000, ge=1_000_000)
+    chunks_at_once: int = Field(default=4, ge=1, le=64)
+    window: Window | None = None
+    drain_s: float = Field(default=20, ge=0, le=300)
+    canary: Canary = Canary()
+    breaker: Breaker = Breaker()
+
+
+class Money(Section):
+    """Prices and caps; an amount of 0 calls or no amount means: not capped by that."""
+
+    price_file: str
+    cap_run: Amount
+    cap_night: Amount
+    cap_month: Amount
+    cap_run_calls: int = Field(default=0, ge=0)
+    cap_night_calls: int = Field(default=0, ge=0)
+    cap_month_calls: int = Field(default=0, ge=0)
+    approve_above: Amount = Decimal(0)
+
+
+class Doubt(Section):
+    """What a doubtful call waits for: a person (`hold`), or a standing decision up to an amount per night."""
+
+    mode: Literal["hold", "reask_below"] = "hold"
+    amount: Amount = Decimal(0)
+    set_by: str = ""
+
+
+class Privacy(Section):
+    """Staging and retention of what is personal."""
+
+    staging_days: Days = 7
+    staging: str
+
+
+class Output(Section):
+    """Where tables and reports are written."""
+
+    results: str
+    xlsx_rows: int = Field(default=200_000, ge=0, le=1_000_000)
+
+
+class Profile(Section):
+    """Everything a night is told that is not secret."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")
+    kind: Literal["demo", "real"]
+    language: Literal["zh", "en", "both"] = "both"
+    time_zone: str = "Asia/Shanghai"
+    home: Path
+    ledger: str = ""
+    account: Account
+    storage: Storage = Storage()
+    source: Source
+    policy: Policy = Policy()
+    limits: Limits = Limits()
+    money: Money
+    doubt: Doubt = Doubt()
+    privacy: Privacy
+    output: Output
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The profile's time zone, in which business dates and windows are told."""
+        return ZoneInfo(self.time_zone)
+
+    @property
+    def ledger_url(self) -> str:
+        """SQLAlchemy URL of the ledger; a file below `home` unless the profile names another."""
+        return self.ledger or f"sqlite:///{self.home.expanduser().resolve()}/ledger.sqlite"
+
+    @model_validator(mode="after")
+    def _hosts_fit_the_kind(self) -> Profile:
+        for name, url in self._endpoints():
+            _check_host(name, url, demo=self.kind == "demo")
+        return self
+
+    def _endpoints(self) -> list[tuple[str, str]]:
+        named = [
+            ("account.endpoint", self.account.endpoint),
+            ("account.iam_endpoint", self.account.iam_endpoint),
+            ("storage.endpoint_url", self.storage.endpoint_url),
+        ]
+        return [(name, url) for name, url in named if url]
+
+
+def _check_host(name: str, url: str, *, demo: bool) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(f"{name}: {url!r} is not an http(s) address")
+    loopback = _is_loopback(parts.hostname)
+    if demo and not loopback:
+        raise ValueError(f"{name}: a demo profile reaches this machine only, not {parts.hostname!r}")
+    if not demo and loopback:
+        raise ValueError(f"{name}: a real profile refuses loopback ({parts.hostname!r})")
+    if not loopback and parts.scheme != "https":
+        raise ValueError(f"{name}: {url!r} must be https")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
