@@ -1,0 +1,184 @@
+"""A call's life: ``sent -> answered | refused | in_doubt | withdrawn``, and ``in_doubt -> answered`` by its owner.
+
+Each function is one transaction's worth of work on a connection; the writer makes it durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, bindparam, text
+from sqlalchemy.exc import IntegrityError
+
+from tasks.ledger.budget import book, month_scope, night_scope, run_scope, settle
+from tasks.ledger.errors import FencedError, OpenQuestionError, StoppedError
+from tasks.ledger.schema import calls
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A call about to leave: who asks what for which record, and the worst it can cost (millionths)."""
+
+    call_id: str
+    run_id: str
+    epoch: int
+    owner: str
+    record_ref: str
+    chunk: int
+    attempt: int
+    question: str
+    subject: str
+    key_id: str
+    operation: str
+    family: str
+    cost_centre: str
+    org_code: str
+    night: str
+    month: str
+    sent_us: int
+    worst_micros: int
+
+    @property
+    def scopes(self) -> tuple[str, str, str]:
+        """The budget scopes the call is booked in: run, night, month."""
+        return run_scope(self.run_id), night_scope(self.night), month_scope(self.month)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a call ended: the two axes, and the provider's words as they came (no personal data among them)."""
+
+    state: str
+    answer: str
+    charge: str
+    ended_us: int
+    status: int | None = None
+    code: str = ""
+    verification_code: str = ""
+    verification_result: str = ""
+    similarity: str = ""
+    request_id: str = ""
+    outcome: str = ""
+    ocr_name_match: str = ""
+    ocr_id_match: str = ""
+
+
+Price = Callable[[str, int], int]
+"""Given a family and the month's certain calls so far, the next call's price in millionths."""
+
+_GATE: Final = text(
+    "SELECT epoch, stop, (SELECT value FROM switches WHERE name = 'halt') AS halt FROM runs WHERE run_id = :run_id"
+)
+_INSERT: Final = text(
+    "INSERT INTO calls (call_id, run_id, epoch, owner, record_ref, chunk, attempt, question, subject, key_id, "
+    "operation, family, cost_centre, org_code, night, month, sent_us, state, charge, open, worst_micros, price_micros) VALUES "
+    "(:call_id, :run_id, :epoch, :owner, :record_ref, :chunk, :attempt, :question, :subject, :key_id, :operation, "
+    ":family, :cost_centre, :org_code, :night, :month, :sent_us, 'sent', 'possible', 1, :worst_micros, :worst_micros)"
+)
+_END: Final = text(
+    "UPDATE calls SET state = :state, answer = :answer, charge = :charge, open = :open, price_micros = :price, "
+    "ended_us = :ended_us, status = :status, code = :code, verification_code = :verification_code, "
+    "verification_result = :verification_result, similarity = :similarity, request_id = :request_id, "
+    "outcome = :outcome, ocr_name_match = :ocr_name_match, ocr_id_match = :ocr_id_match "
+    "WHERE call_id = :call_id AND state IN ('sent', 'in_doubt')"
+)
+_TIER: Final = text(
+    "INSERT INTO tiers (month, family, calls) VALUES (:month, :family, 1) "
+    "ON CONFLICT (month, family) DO UPDATE SET calls = tiers.calls + 1 RETURNING calls"
+)
+_STATE: Final = text("SELECT state FROM calls WHERE call_id = :call_id")
+
+
+def depart(connection: Connection, call: Departure) -> None:
+    """Write a call as `sent`, if it may leave: epoch, stop flag, halt, caps and open question, in that order.
+
+    Raises:
+        FencedError, StoppedError, CapReachedError, OpenQuestionError: it may not; nothing is kept.
+    """
+    gate = connection.execute(_GATE, {"run_id": call.run_id}).one()
+    if gate.epoch != call.epoch:
+        raise FencedError(f"run {call.run_id} has a newer owner")
+    if gate.halt:
+        raise StoppedError("halted")
+    if gate.stop:
+        raise StoppedError(gate.stop)
+    book(connection, call.scopes, call.worst_micros)
+    try:
+        connection.execute(_INSERT, asdict(call))
+    except IntegrityError as error:
+        raise OpenQuestionError(f"record {call.record_ref}: the same question has an open call") from error
+
+
+def end(connection: Connection, call: Departure, ending: Ending, price: Price) -> None:
+    """Write how a call ended, and turn its booked worst case into what it is now known to cost."""
+    before = connection.execute(_STATE, {"call_id": call.call_id}).scalar_one()
+    if before not in {"sent", "in_doubt"}:
+        return
+    cost = _cost(connection, call, ending, price)
+    stays_open = int(ending.state == "in_doubt" or ending.answer == "unreadable")
+    values = asdict(ending) | {"call_id": call.call_id, "open": stays_open, "price": cost}
+    connection.execute(_END, values)
+    if ending.charge == "certain":
+        settle(connection, call.scopes, worst=call.worst_micros, certain=cost, back=0)
+    elif ending.charge == "none":
+        settle(connection, call.scopes, worst=call.worst_micros, certain=0, back=1)
+
+
+def withdraw(connection: Connection, call: Departure, ended_us: int) -> None:
+    """Take back a call that was written and then let no byte go: no charge, its cap given back."""
+    end(connection, call, Ending("withdrawn", "", "none", ended_us), lambda _family, _calls: 0)
+
+
+def _cost(connection: Connection, call: Departure, ending: Ending, price: Price) -> int:
+    if ending.charge == "none":
+        return 0
+    if ending.charge == "possible":
+        return call.worst_micros
+    so_far = connection.execute(_TIER, {"month": call.month, "family": call.family}).scalar_one() - 1
+    return price(call.family, so_far)
+
+
+_ORPHANS: Final = text("SELECT DISTINCT owner FROM calls WHERE state = 'sent'")
+_DOUBT: Final = text(
+    "UPDATE calls SET state = 'in_doubt', answer = 'missing', charge = 'possible', ended_us = :now "
+    "WHERE state = 'sent' AND owner = :owner"
+)
+
+
+def orphan_owners(connection: Connection) -> list[str]:
+    """Return the owners of all calls that are `sent`."""
+    return list(connection.execute(_ORPHANS).scalars())
+
+
+def doubt_all_of(connection: Connection, owner: str, now_us: int) -> int:
+    """Put every call a dead owner left `sent` in doubt, and return how many: they may have been executed and billed."""
+    return connection.execute(_DOUBT, {"owner": owner, "now": now_us}).rowcount
+
+
+_BY_RECORD: Final = (
+    calls.select()
+    .where(calls.c.run_id == bindparam("run_id"), calls.c.record_ref.in_(bindparam("refs", expanding=True)))
+    .order_by(calls.c.sent_us, calls.c.attempt)
+)
+_BY_QUESTION: Final = (
+    calls.select()
+    .where(calls.c.question.in_(bindparam("questions", expanding=True)), calls.c.voided == 0)
+    .order_by(calls.c.sent_us)
+)
+
+
+def of_records(connection: Connection, run_id: str, refs: Sequence[str]) -> list[Row[Any]]:
+    """Return a run's calls for some records, oldest first."""
+    return list(connection.execute(_BY_RECORD, {"run_id": run_id, "refs": list(refs)}))
+
+
+def of_questions(connection: Connection, questions: Sequence[str]) -> list[Row[Any]]:
+    """Return all calls of some questions that are not void, whichever run asked, oldest first."""
+    return list(connection.execute(_BY_QUESTION, {"questions": list(questions)}))
+
+
+def anew(call: Departure, *, call_id: str, attempt: int, sent_us: int) -> Departure:
+    """Return the next attempt's departure: a new call with its own id."""
+    return replace(call, call_id=call_id, attempt=attempt, sent_us=sent_us)

@@ -1,0 +1,213 @@
+"""The ledger as the steps see it: opened once per process, read and written through a few named methods."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, Row, func, select
+
+from tasks.ledger import calls as call_rows
+from tasks.ledger import runs as run_rows
+from tasks.ledger.budget import Cap, open_scopes
+from tasks.ledger.calls import Departure, Ending, Price
+from tasks.ledger.errors import LedgerError
+from tasks.ledger.opening import open_engine, prepare, sqlite_path
+from tasks.ledger.owners import Owner
+from tasks.ledger.schema import budget, calls, decisions, quota, switches, unsent
+from tasks.ledger.writer import Writer
+
+T = TypeVar("T")
+TOGETHER: Final = 500
+
+
+def now_us() -> int:
+    """Return the wall clock in microseconds since 1970 UTC."""
+    return time.time_ns() // 1_000
+
+
+class Ledger:
+    """One open ledger.
+
+    Args:
+        url: SQLAlchemy URL.
+        bound_to: endpoint and project this ledger belongs to.
+        locks: folder of the owners' lock files; beside the SQLite file by default.
+        clock_us: the wall clock, in microseconds.
+
+    Raises:
+        WrongLedgerError, LedgerUnavailableError: see `opening`.
+    """
+
+    def __init__(
+        self, url: str, *, bound_to: dict[str, str], locks: Path | None = None, clock_us: Callable[[], int] = now_us
+    ) -> None:
+        self._engine = open_engine(url)
+        self.ledger_id = prepare(self._engine, bound_to)
+        path = sqlite_path(url)
+        self._readers = self._engine.execution_options(reading=True)
+        self.owner = Owner(locks or (path or Path("ledger")).parent / "locks")
+        self.clock_us = clock_us
+        self._writer = Writer(self._engine)
+        self.recovered = self._recover()
+
+    def close(self) -> None:
+        """Finish what waits to be written, and let go."""
+        self._writer.close()
+        self._engine.dispose()
+        self.owner.release()
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Run a read in a transaction of its own."""
+        with self._readers.connect() as connection, connection.begin():
+            return work(connection)
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Run a write and wait until it is durable."""
+        return self._writer.write(work)
+
+    async def awrite(self, work: Callable[[Connection], T]) -> T:
+        """Run a write and wait until it is durable, from an event loop."""
+        return await self._writer.awrite(work)
+
+    # --- calls -----------------------------------------------------------------------------------------------------
+
+    async def depart(self, call: Departure) -> None:
+        """Write a call as `sent`; see `calls.depart` for what may refuse it."""
+        await self.awrite(partial(call_rows.depart, call=call))
+
+    async def end(self, call: Departure, ending: Ending, price: Price) -> None:
+        """Write how a call ended."""
+        await self.awrite(partial(call_rows.end, call=call, ending=ending, price=price))
+
+    async def withdraw(self, call: Departure) -> None:
+        """Take back a call that let no byte go."""
+        await self.awrite(partial(call_rows.withdraw, call=call, ended_us=self.clock_us()))
+
+    def calls_of(self, run_id: str, refs: Sequence[str]) -> list[Row[Any]]:
+        """Return a run's calls for some records, oldest first."""
+        return self.read(lambda c: _in_parts(refs, partial(call_rows.of_records, c, run_id)))
+
+    def calls_about(self, questions: Sequence[str]) -> list[Row[Any]]:
+        """Return all calls of some questions, oldest first."""
+        return self.read(lambda c: _in_parts(questions, partial(call_rows.of_questions, c)))
+
+    def unsent_of(self, run_id: str) -> dict[str, Row[Any]]:
+        """Return what became of a run's records that never left, by record."""
+        rows = self.read(lambda c: c.execute(select(unsent).where(unsent.c.run_id == run_id)).all())
+        return {row.record_ref: row for row in rows}
+
+    # --- runs ------------------------------------------------------------------------------------------------------
+
+    def claim(self, new: run_rows.Claim) -> bool:
+        """Claim a plan once; False where another start was first."""
+        return self.write(partial(run_rows.claim, new=new))
+
+    def run(self, run_id: str) -> run_rows.RunRow:
+        """Return a run.
+
+        Raises:
+            LedgerError: there is none with that id.
+        """
+        row = self.read(partial(run_rows.by_id, run_id=run_id))
+        if row is None:
+            raise LedgerError(f"no run {run_id!r} in this ledger: see `ivs-backfill runs`")
+        return row
+
+    def newest_run(self, profile: str, source: str, business_date: dt.date) -> run_rows.RunRow | None:
+        """Return a business date's run with the highest sequence, or None."""
+        return self.read(partial(run_rows.newest, profile=profile, source=source, business_date=business_date))
+
+    def runs(self, profile: str | None = None, most: int = 50) -> list[run_rows.RunRow]:
+        """Return the latest runs, newest first."""
+        return self.read(partial(run_rows.listed, profile=profile, most=most))
+
+    def take(self, run_id: str, caps: Iterable[Cap]) -> int:
+        """Become the run's owner under the profile's caps, and return the epoch.
+
+        Raises:
+            RunBusyError: a living process owns it.
+        """
+
+        def work(connection: Connection) -> int:
+            row = run_rows.by_id(connection, run_id)
+            alive = bool(row and row.owner) and self.owner.is_alive(str(row.owner if row else ""))
+            epoch = run_rows.take(connection, run_id, self.owner.name, owner_is_alive=alive, now_us=self.clock_us())
+            open_scopes(connection, list(caps))
+            return epoch
+
+        return self.write(work)
+
+    # --- totals ----------------------------------------------------------------------------------------------------
+
+    def counts(self, run_id: str) -> list[Row[Any]]:
+        """Return a run's calls counted by operation, state, answer, charge and outcome, with their money."""
+        keys = (calls.c.operation, calls.c.state, calls.c.answer, calls.c.charge, calls.c.outcome)
+        chosen = (
+            select(*keys, func.count().label("n"), func.sum(calls.c.price_micros).label("micros"))
+            .where(calls.c.run_id == run_id)
+            .group_by(*keys)
+        )
+        return self.read(lambda c: list(c.execute(chosen)))
+
+    def booked(self, scope: str) -> Row[Any] | None:
+        """Return a budget scope's row, or None where nothing was booked yet."""
+        return self.read(lambda c: c.execute(select(budget).where(budget.c.scope == scope)).first())
+
+    def month_calls(self, month: str) -> dict[str, int]:
+        """Return the certain calls of a month so far, by family."""
+        chosen = (
+            select(calls.c.family, func.count().label("n"))
+            .where(calls.c.month == month, calls.c.charge == "certain")
+            .group_by(calls.c.family)
+        )
+        return {row.family: row.n for row in self.read(lambda c: list(c.execute(chosen)))}
+
+    def throttled(self) -> int:
+        """Return how often the provider has throttled us, over the life of this ledger."""
+        total = select(func.coalesce(func.sum(quota.c.throttled), 0))
+        return int(self.read(lambda c: c.execute(total).scalar_one()))
+
+    # --- decisions -------------------------------------------------------------------------------------------------
+
+    def decide(self, kind: str, target: str, *, who: str, why: str, decision: str) -> None:
+        """Record what a person ordered."""
+        values = {"decision": decision, "kind": kind, "target": target, "who": who, "why": why}
+        self.write(lambda c: c.execute(decisions.insert().values(**values, at_us=self.clock_us())))
+
+    def decided(self, kind: str, target: str) -> Row[Any] | None:
+        """Return the latest decision of a kind about a target, or None."""
+        chosen = (
+            select(decisions)
+            .where(decisions.c.kind == kind, decisions.c.target == target)
+            .order_by(decisions.c.at_us.desc())
+        )
+        return self.read(lambda c: c.execute(chosen).first())
+
+    def halt(self, value: str) -> None:
+        """Stop every call of every process from now on, or let them go again (empty value)."""
+        self.write(partial(run_rows.set_switch, name="halt", value=value))
+
+    def halted(self) -> str:
+        """Return why everything is halted, or an empty text."""
+        chosen = select(switches.c.value).where(switches.c.name == "halt")
+        return self.read(lambda c: c.execute(chosen).scalar()) or ""
+
+    # --- recovery --------------------------------------------------------------------------------------------------
+
+    def _recover(self) -> int:
+        """Put in doubt what dead owners left `sent`, and return how many calls that were."""
+
+        def work(connection: Connection) -> int:
+            dead = [owner for owner in call_rows.orphan_owners(connection) if not self.owner.is_alive(owner)]
+            return sum(call_rows.doubt_all_of(connection, owner, self.clock_us()) for owner in dead)
+
+        return self.write(work)
+
+
+def _in_parts(keys: Sequence[str], fetch: Callable[[Sequence[str]], list[Row[Any]]]) -> list[Row[Any]]:
+    return [row for start in range(0, len(keys), TOGETHER) for row in fetch(keys[start : start + TOGETHER])]

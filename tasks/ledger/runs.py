@@ -1,0 +1,134 @@
+"""Runs: the plan claimed once, who owns it, why it stopped, how it ended."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from tasks.ledger.errors import RunBusyError
+from tasks.ledger.schema import runs, switches, unsent
+
+RunRow = Row[Any]
+
+FINISHED: Final = ("completed", "completed_with_exceptions")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A plan to be claimed: its key, its hash, and its summary as JSON (counts, chunks, prices; no personal data)."""
+
+    run_id: str
+    profile: str
+    source: str
+    business_date: dt.date
+    sequence: int
+    plan_hash: str
+    plan: str
+    as_of_us: int
+    state: str
+    created_us: int
+
+
+def claim(connection: Connection, new: Claim) -> bool:
+    """Claim a plan under its key; False where another start has claimed one first."""
+    values = {name: getattr(new, name) for name in Claim.__slots__}
+    connection.exec_driver_sql("SAVEPOINT claim")
+    try:
+        connection.execute(runs.insert().values(**values))
+    except IntegrityError:
+        connection.exec_driver_sql("ROLLBACK TO claim")
+        return False
+    connection.exec_driver_sql("RELEASE claim")
+    return True
+
+
+def by_id(connection: Connection, run_id: str) -> RunRow | None:
+    """Return a run, or None."""
+    return connection.execute(select(runs).where(runs.c.run_id == run_id)).first()
+
+
+def newest(connection: Connection, profile: str, source: str, business_date: dt.date) -> RunRow | None:
+    """Return the run with the highest sequence of a business date, or None."""
+    chosen = (
+        select(runs)
+        .where(runs.c.profile == profile, runs.c.source == source, runs.c.business_date == business_date)
+        .order_by(runs.c.sequence.desc())
+    )
+    return connection.execute(chosen).first()
+
+
+def listed(connection: Connection, *, profile: str | None = None, most: int = 50) -> list[RunRow]:
+    """Return the latest runs, newest first."""
+    chosen = select(runs).order_by(runs.c.created_us.desc()).limit(most)
+    if profile is not None:
+        chosen = chosen.where(runs.c.profile == profile)
+    return list(connection.execute(chosen))
+
+
+def unfinished(connection: Connection, profile: str, before: dt.date) -> list[RunRow]:
+    """Return a profile's runs of earlier nights that were planned and not completed, oldest first."""
+    chosen = (
+        select(runs)
+        .where(runs.c.profile == profile, runs.c.business_date < before, runs.c.state.in_(("planned", "running")))
+        .order_by(runs.c.business_date, runs.c.sequence)
+    )
+    return list(connection.execute(chosen))
+
+
+def take(connection: Connection, run_id: str, owner: str, *, owner_is_alive: bool, now_us: int) -> int:
+    """Make `owner` the run's owner, clear an earlier stop, and return the new epoch.
+
+    Raises:
+        RunBusyError: the present owner is alive.
+    """
+    row = by_id(connection, run_id)
+    assert row is not None
+    if owner_is_alive and row.owner and row.owner != owner:
+        raise RunBusyError(f"run {run_id} is under way in another process: wait for it, or stop it first")
+    epoch = int(row.epoch) + 1
+    connection.execute(
+        update(runs)
+        .where(runs.c.run_id == run_id)
+        .values(owner=owner, epoch=epoch, stop="", state="running", started_us=row.started_us or now_us, ended_us=None)
+    )
+    return epoch
+
+
+_STOP: Final = text("UPDATE runs SET stop = :reason WHERE run_id = :run_id AND stop = ''")
+
+
+def stop(connection: Connection, run_id: str, reason: str) -> None:
+    """Set the run's stop flag, which every later call checks; the first reason stays."""
+    connection.execute(_STOP, {"run_id": run_id, "reason": reason})
+
+
+def finish(connection: Connection, run_id: str, *, state: str, revision: int, closing: str, now_us: int) -> None:
+    """Write how a run ended; its owner lets go."""
+    connection.execute(
+        update(runs)
+        .where(runs.c.run_id == run_id)
+        .values(state=state, revision=revision, closing=closing, ended_us=now_us, owner="")
+    )
+
+
+def set_switch(connection: Connection, name: str, value: str) -> None:
+    """Set a switch that all processes see, for instance ``halt``; an empty value clears it."""
+    connection.execute(switches.delete().where(switches.c.name == name))
+    if value:
+        connection.execute(switches.insert().values(name=name, value=value))
+
+
+def never_left(
+    connection: Connection, run_id: str, record_ref: str, *, outcome: str, reason: str, now_us: int, open_call: str = ""
+) -> None:
+    """Write what became of a record for which no call left: its reason, or the open call it depends on."""
+    connection.execute(unsent.delete().where(unsent.c.run_id == run_id, unsent.c.record_ref == record_ref))
+    connection.execute(
+        unsent.insert().values(
+            run_id=run_id, record_ref=record_ref, outcome=outcome, reason=reason, open_call=open_call, at_us=now_us
+        )
+    )

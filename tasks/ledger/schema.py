@@ -1,0 +1,170 @@
+"""Tables of the ledger: pseudonyms, questions, codes, times and money; nothing that names a person.
+
+Times are microseconds since 1970 UTC, money millionths of the currency. The partial unique index on `calls` is the
+fence of the whole system: a question has at most one open call, whoever asks.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Date,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+SCHEMA_VERSION: Final = 1
+
+metadata: Final = MetaData()
+
+binding = Table(
+    "binding",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+owners = Table(
+    "owners",
+    metadata,
+    Column("owner", String(40), primary_key=True),
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_us", BigInteger, nullable=False),
+    Column("ended_us", BigInteger),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", String(40), primary_key=True),
+    Column("profile", String(40), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("business_date", Date, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("plan_hash", String(64), nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("as_of_us", BigInteger, nullable=False),
+    Column("state", String(40), nullable=False),
+    Column("stop", String(40), nullable=False, server_default=""),
+    Column("revision", Integer, nullable=False, server_default="0"),
+    Column("epoch", Integer, nullable=False, server_default="0"),
+    Column("owner", String(40), nullable=False, server_default=""),
+    Column("approved_by", Text, nullable=False, server_default=""),
+    Column("created_us", BigInteger, nullable=False),
+    Column("started_us", BigInteger),
+    Column("ended_us", BigInteger),
+    Column("closing", Text, nullable=False, server_default=""),
+    UniqueConstraint("profile", "source", "business_date", "sequence"),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("call_id", String(64), primary_key=True),
+    Column("run_id", String(40), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("owner", String(40), nullable=False),
+    Column("record_ref", String(40), nullable=False),
+    Column("chunk", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("question", String(40), nullable=False),
+    Column("subject", String(40), nullable=False),
+    Column("key_id", String(40), nullable=False),
+    Column("operation", String(20), nullable=False),
+    Column("family", String(20), nullable=False),
+    Column("cost_centre", Text, nullable=False),
+    Column("org_code", Text, nullable=False),
+    Column("night", String(60), nullable=False),
+    Column("month", String(7), nullable=False),
+    Column("sent_us", BigInteger, nullable=False),
+    Column("ended_us", BigInteger),
+    Column("state", String(12), nullable=False),
+    Column("answer", String(12), nullable=False, server_default=""),
+    Column("charge", String(12), nullable=False),
+    Column("open", Integer, nullable=False),
+    Column("worst_micros", BigInteger, nullable=False),
+    Column("price_micros", BigInteger, nullable=False),
+    Column("status", Integer),
+    Column("code", String(40), nullable=False, server_default=""),
+    Column("verification_code", String(20), nullable=False, server_default=""),
+    Column("verification_result", String(40), nullable=False, server_default=""),
+    Column("similarity", String(40), nullable=False, server_default=""),
+    Column("request_id", Text, nullable=False, server_default=""),
+    Column("outcome", String(40), nullable=False, server_default=""),
+    Column("ocr_name_match", String(10), nullable=False, server_default=""),
+    Column("ocr_id_match", String(10), nullable=False, server_default=""),
+    Column("decision", String(40), nullable=False, server_default=""),
+    Column("voided", Integer, nullable=False, server_default="0"),
+    Index("calls_by_record", "run_id", "record_ref"),
+    Index("calls_by_question", "question"),
+    Index("calls_by_owner", "state", "owner"),
+    Index("open_question", "question", unique=True, sqlite_where=text("open = 1"), postgresql_where=text("open = 1")),
+)
+
+unsent = Table(
+    "unsent",
+    metadata,
+    Column("run_id", String(40), primary_key=True),
+    Column("record_ref", String(40), primary_key=True),
+    Column("outcome", String(40), nullable=False),
+    Column("reason", String(40), nullable=False),
+    Column("open_call", String(64), nullable=False, server_default=""),
+    Column("at_us", BigInteger, nullable=False),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("decision", String(40), primary_key=True),
+    Column("kind", String(20), nullable=False),
+    Column("target", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+)
+
+budget = Table(
+    "budget",
+    metadata,
+    Column("scope", String(120), primary_key=True),
+    Column("certain_micros", BigInteger, nullable=False),
+    Column("possible_micros", BigInteger, nullable=False),
+    Column("calls", BigInteger, nullable=False),
+    Column("cap_micros", BigInteger, nullable=False),
+    Column("cap_calls", BigInteger, nullable=False),
+)
+
+tiers = Table(
+    "tiers",
+    metadata,
+    Column("month", String(7), primary_key=True),
+    Column("family", String(20), primary_key=True),
+    Column("calls", BigInteger, nullable=False),
+)
+
+quota = Table(
+    "quota",
+    metadata,
+    Column("name", String(60), primary_key=True),
+    Column("next_us", BigInteger, nullable=False),
+    Column("rate_milli", BigInteger, nullable=False),
+    Column("changed_us", BigInteger, nullable=False),
+    Column("throttled", BigInteger, nullable=False),
+)
+
+switches = Table(
+    "switches",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", Text, nullable=False),
+)
