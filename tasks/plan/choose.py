@@ -1,0 +1,70 @@
+"""Which check a record gets: by the policy table, never a lesser one than was required."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from tasks.records import OPERATIONS, Operation, Outcome, Reason, Record
+from tasks.records.numbers import birth_date
+from tasks.settings import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The check a record gets and the rule that decided; or why it is kept back."""
+
+    check: Operation
+    rule: str
+    kept_back: tuple[Outcome, Reason, str] | None = None
+
+
+def required_check(record: Record, policy: Policy) -> tuple[Operation, str]:
+    """Return the check that policy requires of a record, and the name of the rule that says so.
+
+    A check named in the row is obeyed where the profile allows rows to name one; then the first fitting rule decides;
+    then the default.
+
+    Raises:
+        ValueError: the row names a check that does not exist.
+    """
+    if policy.obey_required_check and record.required_check:
+        return Operation(record.required_check), "row"
+    for rule in policy.rules:
+        fits = not rule.risk_level or record.risk_level in rule.risk_level
+        if fits and all(_brings(record, kind) for kind in rule.needs):
+            return rule.check, rule.name
+    return policy.default_check, "default"
+
+
+def choose(record: Record, policy: Policy, on: dt.date) -> Choice:
+    """Return the record's check, or why it is withheld or rejected."""
+    check, rule = required_check(record, policy)
+    return Choice(check, rule, _kept_back(record, check, policy, on))
+
+
+def _kept_back(
+    record: Record, check: Operation, policy: Policy, on: dt.date
+) -> tuple[Outcome, Reason, str] | None:
+    if OPERATIONS[check].video and not policy.video_checks:
+        return Outcome.REJECTED, Reason.BAD_DATA, "required_check"
+    if policy.withhold_rare_names and "rare_name" in record.warnings:
+        return Outcome.WITHHELD, Reason.RARE_NAME, "name"
+    if policy.require_legal_basis and not (record.purpose and record.legal_basis):
+        return Outcome.WITHHELD, Reason.NO_LEGAL_BASIS, "legal_basis"
+    if policy.minimum_age and _too_young(record, policy.minimum_age, on):
+        return Outcome.WITHHELD, Reason.MINOR, "id_number"
+    return None
+
+
+def _too_young(record: Record, minimum_age: int, on: dt.date) -> bool:
+    born = birth_date(record.id_number.reveal()) if record.id_number else None
+    if born is None:
+        return False
+    age = on.year - born.year - ((on.month, on.day) < (born.month, born.day))
+    return age < minimum_age
+
+
+def _brings(record: Record, kind: str) -> bool:
+    key = {"face": record.face_key, "card": record.card_front_key, "video": record.video_key}[kind]
+    return bool(key)
