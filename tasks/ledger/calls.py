@@ -73,7 +73,8 @@ _GATE: Final = text(
 )
 _INSERT: Final = text(
     "INSERT INTO calls (call_id, run_id, epoch, owner, record_ref, chunk, attempt, question, subject, key_id, "
-    "operation, family, cost_centre, org_code, night, month, sent_us, state, charge, open, worst_micros, price_micros) VALUES "
+    "operation, family, cost_centre, org_code, night, month, sent_us, state, charge, open, worst_micros, "
+    "price_micros) VALUES "
     "(:call_id, :run_id, :epoch, :owner, :record_ref, :chunk, :attempt, :question, :subject, :key_id, :operation, "
     ":family, :cost_centre, :org_code, :night, :month, :sent_us, 'sent', 'possible', 1, :worst_micros, :worst_micros)"
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -31,6 +32,12 @@ class Claim:
     as_of_us: int
     state: str
     created_us: int
+
+
+def plan_of(run: RunRow) -> dict[str, Any]:
+    """Return a run's plan: counts, calls by operation and family, estimate, where it is staged."""
+    plan: dict[str, Any] = json.loads(run.plan)
+    return plan
 
 
 def claim(connection: Connection, new: Claim) -> bool:

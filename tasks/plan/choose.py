@@ -43,9 +43,7 @@ def choose(record: Record, policy: Policy, on: dt.date) -> Choice:
     return Choice(check, rule, _kept_back(record, check, policy, on))
 
 
-def _kept_back(
-    record: Record, check: Operation, policy: Policy, on: dt.date
-) -> tuple[Outcome, Reason, str] | None:
+def _kept_back(record: Record, check: Operation, policy: Policy, on: dt.date) -> tuple[Outcome, Reason, str] | None:
     if OPERATIONS[check].video and not policy.video_checks:
         return Outcome.REJECTED, Reason.BAD_DATA, "required_check"
     if policy.withhold_rare_names and "rare_name" in record.warnings:

@@ -1,4 +1,4 @@
-"""A plan being written: rows in input order, chunks by operation, counts, and the running hash of what will be asked."""
+"""A plan being written: rows in input order, chunks by operation, counts, and the hash of what will be asked."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tasks.plan.tables import CHUNKS, ROWS
 from tasks.records import OPERATIONS, Operation
 from tasks.settings import Limits
-from tasks.staging import Manifest, Part, Staging
+from tasks.staging import CHUNKS, ROWS, Manifest, Part, Staging
 
 ROWS_IN_PART: Final = 20_000
 

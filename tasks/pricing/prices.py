@@ -9,12 +9,21 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.records import Family
 from tasks.records.money import to_micros
+
+MONTHS: Final = ZoneInfo("Asia/Shanghai")
+"""The zone of the provider's billing months (reference 6.5: UTC+8)."""
+
+
+def month_of(at_us: int) -> str:
+    """Return the billing month of a moment (microseconds since 1970), as ``YYYY-MM``."""
+    return dt.datetime.fromtimestamp(at_us / 1_000_000, tz=MONTHS).strftime("%Y-%m")
 
 
 class PriceError(Exception):
@@ -99,7 +108,8 @@ def load_prices(path: Path, on: dt.date) -> PriceList:
         raise PriceError(f"price file {path.name}: {_first(error)}") from None
     if not data.valid_from <= on < data.valid_to:
         raise PriceError(
-            f"price file {path.name} is valid from {data.valid_from} until {data.valid_to}, not on {on}: name a newer one"
+            f"price file {path.name} is valid from {data.valid_from} until {data.valid_to}, "
+            f"not on {on}: name a newer one"
         )
     return _checked(path.name, data, hashlib.sha256(raw).hexdigest())
 

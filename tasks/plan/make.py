@@ -1,0 +1,151 @@
+"""Make a plan, or load the one that was claimed: every start of a night finds the same plan."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from tasks.ledger import Claim, RunRow
+from tasks.plan.build import Build, Items
+from tasks.plan.draft import Draft
+from tasks.plan.seen import Seen
+from tasks.pricing import estimate, month_of
+from tasks.runtime import Runtime
+from tasks.staging import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class PlanKey:
+    """Which plan is meant: a business date, and its sequence (None: the newest, or the first)."""
+
+    business_date: dt.date
+    sequence: int | None = None
+    limit: int = 0
+    replan: bool = False
+
+
+Rows = Callable[[], Iterable[Items]]
+
+
+def load_or_make(runtime: Runtime, key: PlanKey, rows: Rows) -> RunRow:
+    """Return the run of a business date: the claimed one, or a new plan of what `rows` yields.
+
+    Raises:
+        InputError: from `rows`: the source can't be planned (nothing there, unreadable file, missing column).
+        PriceError: no prices for the date.
+    """
+    found = runtime.ledger.newest_run(runtime.profile.name, runtime.profile.source.records, key.business_date)
+    if found is not None and not key.replan:
+        return found
+    sequence = int(found.sequence) + 1 if found is not None else 1
+    return _make(runtime, key, sequence, rows)
+
+
+def _make(runtime: Runtime, key: PlanKey, sequence: int, rows: Rows) -> RunRow:
+    profile = runtime.profile
+    as_of = runtime.ledger.clock_us()
+    run_id = _run_id(runtime, key, sequence)
+    staging = runtime.staging(f"{run_id}-{uuid.uuid4().hex[:6]}")
+    covers = _covers(runtime, key)
+    with Seen() as seen:
+        draft = Draft(staging, profile.limits, covers)
+        build = Build(
+            profile=profile,
+            names=runtime.names,
+            ledger=runtime.ledger,
+            media_store=runtime.media,
+            draft=draft,
+            seen=seen,
+            on=key.business_date,
+            as_of_us=as_of,
+        )
+        build.take(_first(rows(), key.limit))
+        manifest, hashed = draft.finish()
+    summary = _summary(runtime, draft, manifest, staging.write_manifest(manifest), staging.folder, as_of)
+    plan_hash = hashlib.sha256(f"{hashed}|{summary['estimate']['worst']}".encode()).hexdigest()
+    claimed = runtime.ledger.claim(
+        Claim(
+            run_id=run_id,
+            profile=profile.name,
+            source=profile.source.records,
+            business_date=key.business_date,
+            sequence=sequence,
+            plan_hash=plan_hash,
+            plan=orjson.dumps(summary).decode(),
+            as_of_us=as_of,
+            state="planned",
+            created_us=as_of,
+        )
+    )
+    if not claimed:
+        staging.remove(manifest)
+    return runtime.ledger.run(run_id)
+
+
+def _run_id(runtime: Runtime, key: PlanKey, sequence: int) -> str:
+    source = hashlib.sha256(runtime.profile.source.records.encode()).hexdigest()[:4]
+    return f"{runtime.profile.name}-{key.business_date:%Y%m%d}-{sequence}-{source}"
+
+
+def _covers(runtime: Runtime, key: PlanKey) -> bytes:
+    profile = runtime.profile
+    covered = {
+        "policy": profile.policy.model_dump(mode="json"),
+        "prices": runtime.prices.digest,
+        "endpoint": profile.account.endpoint,
+        "project": profile.account.project_id,
+        "business_date": key.business_date.isoformat(),
+        "limit": key.limit,
+    }
+    return orjson.dumps(covered, option=orjson.OPT_SORT_KEYS)
+
+
+def _summary(
+    runtime: Runtime, draft: Draft, manifest: Manifest, manifest_sha256: str, folder: str, as_of_us: int
+) -> dict[str, Any]:
+    families = draft.families()
+    month = month_of(as_of_us)
+    priced = estimate(runtime.prices, families, runtime.ledger.month_calls(month))
+    return {
+        "records": sum(draft.counts.values()),
+        "dispositions": dict(draft.counts),
+        "files": dict(draft.files),
+        "operations": dict(draft.asked),
+        "families": families,
+        "saved": {disposition: dict(counts) for disposition, counts in draft.saved.items()},
+        "chunks": len(manifest.chunks),
+        "estimate": {"minimum": priced.minimum, "likely": priced.likely, "worst": priced.worst},
+        "currency": runtime.prices.currency,
+        "price_version": runtime.prices.version,
+        "price_source": runtime.prices.source,
+        "seconds": _seconds(runtime, families),
+        "staging": folder,
+        "manifest_sha256": manifest_sha256,
+    }
+
+
+def _seconds(runtime: Runtime, families: dict[str, int]) -> float:
+    """How long the calls take at the rate the quota allows; families go side by side unless they share one quota."""
+    needed = [count / runtime.lane_rate(family) for family, count in families.items()]
+    if not needed:
+        return 0.0
+    return round(sum(needed) if runtime.profile.limits.shared_quota else max(needed), 1)
+
+
+def _first(batches: Iterable[Items], limit: int) -> Iterable[Items]:
+    """Return the batches, or no more than `limit` rows of them where it is not 0."""
+    if not limit:
+        yield from batches
+        return
+    left = limit
+    for batch in batches:
+        yield batch[:left]
+        left -= len(batch)
+        if left <= 0:
+            return

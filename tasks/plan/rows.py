@@ -1,0 +1,66 @@
+"""A plan's row: what is known of an input row before anything is asked; masked, but for the customer's own key."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Any, Final
+
+from tasks.privacy import mask_name, mask_number
+from tasks.records import Record
+from tasks.staging import ROW_TEXT
+
+_LONG_TERM: Final = frozenset({"长期", "长期有效", "99991231", "long-term", "long term"})
+_DATE: Final = re.compile(r"(\d{4})[-/.年]?(\d{1,2})[-/.月]?(\d{1,2})日?")
+
+
+def row_of(record: Record, ref: str, *, on: dt.date, expiring_days: int, rule_version: str) -> dict[str, Any]:
+    """Return the row with everything the input told; disposition and check are still empty."""
+    row: dict[str, Any] = dict.fromkeys(ROW_TEXT, "")
+    row.update(
+        record_ref=ref,
+        source_file=record.source_file,
+        source_row=record.source_row,
+        customer_no=record.customer_no.reveal(),
+        name_masked=mask_name(record.name.reveal()) if record.name else "",
+        id_type=record.id_type,
+        id_masked=mask_number(record.id_number.reveal()) if record.id_number else "",
+        id_valid_to=record.id_valid_to,
+        id_expiry_status=expiry_status(record.id_valid_to, on, expiring_days),
+        org_code=record.org_code,
+        risk_level=record.risk_level,
+        due_date=record.due_date,
+        check_reason=record.check_reason,
+        purpose=record.purpose,
+        legal_basis=record.legal_basis,
+        consent_ref=record.consent_ref,
+        cost_centre=record.cost_centre,
+        required_check=record.required_check,
+        rule_version=rule_version,
+    )
+    return row
+
+
+def expiry_status(valid_to: str, on: dt.date, expiring_days: int) -> str:
+    """Tell of a document's last day: ``valid expiring expired long_term not_given`` or ``unclear``."""
+    text = valid_to.strip()
+    if not text:
+        return "not_given"
+    if text.lower() in _LONG_TERM:
+        return "long_term"
+    last = _date(text)
+    if last is None:
+        return "unclear"
+    if last < on:
+        return "expired"
+    return "expiring" if (last - on).days <= expiring_days else "valid"
+
+
+def _date(text: str) -> dt.date | None:
+    found = _DATE.fullmatch(text.split(" ", maxsplit=1)[0].split("T", maxsplit=1)[0])
+    if not found:
+        return None
+    try:
+        return dt.date(*map(int, found.groups()))
+    except ValueError:
+        return None

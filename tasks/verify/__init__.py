@@ -1,0 +1,95 @@
+"""Verify a plan: one Prefect task per chunk, gathered in the flow's own loop so that all share one client and ledger.
+
+Chunk tasks have no retries and keep no results: the ledger is the only memory, and a chunk with nothing open gets no
+task run at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.ledger import RunRow
+from tasks.runtime import runtime
+from tasks.staging import Part
+from tasks.verify.night import Night, open_night
+from tasks.verify.progress import Progress
+
+__all__ = ["Progress", "verify"]
+
+_NIGHTS: Final[dict[str, Night]] = {}
+"""Runs this process is verifying: chunk tasks get only names and ids."""
+
+Watch = Callable[[Progress], Awaitable[None]]
+
+
+@task(name="verify chunk", task_run_name="{label}", retries=0, persist_result=False, cache_policy=NO_CACHE)
+async def verify_chunk(run_id: str, chunk: int, label: str) -> None:  # noqa: ARG001  # the label names the task run
+    """Verify what is open in one chunk of a run that this process has taken over."""
+    night = _NIGHTS[run_id]
+    await night.chunk(next(part for part in night.chunks if part.chunk == chunk))
+
+
+async def verify(profile: str, run: RunRow, cap_micros: int, watch: Watch, *, ready: Callable[[Night], None]) -> Night:
+    """Verify a run until nothing is open or it is stopped; return it, with its counts.
+
+    Args:
+        profile: the profile's name.
+        run: the claimed run.
+        cap_micros: what may be spent at most, in millionths; the profile's own caps hold besides.
+        watch: called every second or so with the progress.
+        ready: called once with the night, before its first call; the place to connect signals to its gate.
+
+    Raises:
+        RunBusyError: a living process owns the run.
+    """
+    night = await asyncio.to_thread(open_night, runtime(profile), run, cap_micros)
+    _NIGHTS[run.run_id] = night
+    ready(night)
+    watching = asyncio.create_task(_watch(night.progress, watch))
+    try:
+        await _in_order(night)
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        await watch(night.progress)
+        await night.asker.client.aclose()
+        _NIGHTS.pop(run.run_id, None)
+    return night
+
+
+async def _in_order(night: Night) -> None:
+    await night.first_alone()
+    for canary in (True, False):
+        chunks = await asyncio.to_thread(night.open_chunks, canary=canary)
+        await _chunks(night, chunks)
+        if canary:
+            await night.judge_canaries()
+
+
+async def _chunks(night: Night, parts: list[Part]) -> None:
+    places = asyncio.Semaphore(night.runtime.profile.limits.chunks_at_once)
+
+    async def one(part: Part) -> None:
+        async with places:
+            if not night.gate.stopped:
+                await verify_chunk(night.run.run_id, part.chunk, _label(part))
+
+    for failure in await asyncio.gather(*(one(part) for part in parts), return_exceptions=True):
+        if isinstance(failure, BaseException):
+            raise failure
+
+
+def _label(part: Part) -> str:
+    kind = "canary" if part.canary else "chunk"
+    return f"{kind} {part.chunk:04d} · {part.operation} · {part.rows} records"
+
+
+async def _watch(progress: Progress, watch: Watch) -> None:
+    while True:
+        await asyncio.sleep(1)
+        await watch(progress)

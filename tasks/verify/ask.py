@@ -1,0 +1,238 @@
+"""One record's way through the night: media, body, slot, departure, answer; again where the table allows it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from tasks.ivs.client import Answer, Body, Check, IvsClient
+from tasks.ivs.errors import NeverSent
+from tasks.media import MediaLimits
+from tasks.storage import Store
+
+from tasks.ledger import CapReachedError, Departure, FencedError, Ledger, OpenQuestionError, StoppedError
+from tasks.ledger.calls import anew
+from tasks.ledger.runs import never_left
+from tasks.pricing import PriceList
+from tasks.privacy import Personal
+from tasks.quota import Pacer
+from tasks.records import Operation, Outcome
+from tasks.settings import Limits
+from tasks.verify.fate import Next, Tries, after, ending
+from tasks.verify.gate import Gate
+from tasks.verify.media import UnfitError, fetch
+from tasks.verify.progress import Progress
+
+
+@dataclass(slots=True)
+class Asker:
+    """What all records of a run are asked with."""
+
+    run_id: str
+    epoch: int
+    night: str
+    client: IvsClient
+    ledger: Ledger
+    media_store: Store
+    pacers: dict[str, Pacer]
+    prices: PriceList
+    limits: Limits
+    gate: Gate
+    progress: Progress
+    month_of: Callable[[int], str]
+    room: ByteRoom
+    rng: random.Random
+
+    async def ask(self, row: dict[str, Any], chunk: int) -> None:
+        """Ask one planned record until it has its outcome, or the run stops.
+
+        Raises:
+            FencedError: another process has taken the run over.
+        """
+        try:
+            await self.gate.enter()
+            async with self.room.of(row["bytes"]):
+                body = await self._body(row)
+                await self._until_done(row, chunk, body)
+        except UnfitError as unfit:
+            await self._never_left(row, Outcome.REJECTED, unfit.reason.value)
+        except OpenQuestionError:
+            await self._open_elsewhere(row)
+        except CapReachedError:
+            await self.gate.stop("budget")
+        except StoppedError as stopped:
+            await self.gate.stop(stopped.reason)
+        except FencedError:
+            self.gate.stopped = self.gate.stopped or "fenced"
+            raise
+
+    async def _body(self, row: dict[str, Any]) -> Body:
+        media = await fetch(self.media_store, row, MediaLimits())
+        return await self.client.encode(_check(row, media))
+
+    async def _until_done(self, row: dict[str, Any], chunk: int, body: Body) -> None:
+        began = time.monotonic()
+        tries = Tries()
+        call = self._departure(row, chunk)
+        while True:
+            step = await self._attempt(row, call, body, replace(tries, elapsed_s=time.monotonic() - began))
+            if step.do == "stop":
+                await self.gate.stop(step.reason)
+            if step.do == "give_up":
+                await self._never_left(row, Outcome.FAILED, step.reason)
+            if step.do != "again":
+                return
+            tries = replace(tries, refused=tries.refused + 1, renewed=tries.renewed or step.renew)
+            await asyncio.sleep(self._pause(step, tries))
+            await self.gate.enter()
+            call = anew(call, call_id=uuid.uuid4().hex, attempt=call.attempt + 1, sent_us=0)
+
+    async def _attempt(self, row: dict[str, Any], call: Departure, body: Body, tries: Tries) -> Next:
+        pacer = self.pacers[call.family]
+        slot = await pacer.slot()
+        call = replace(call, sent_us=slot, month=self.month_of(slot))
+        try:
+            answer = await self.client.call(body, uuid=call.call_id, depart=partial(self._depart, call, pacer, slot))
+        except NeverSent as error:
+            return await self._unreached(error, tries)
+        self.progress.came(answer.kind)
+        now = self.ledger.clock_us()
+        ended = ending(answer, now, name=row["name"], number=row["id_number"])
+        await asyncio.shield(self.ledger.end(call, ended, self.prices.at))
+        if ended.outcome:
+            self.progress.done(ended.outcome)
+        await self.gate.note(in_doubt=answer.kind == "missing")
+        return await self._next(answer, pacer, tries)
+
+    async def _depart(self, call: Departure, pacer: Pacer, slot: int) -> None:
+        """Write the call and wait for its moment, just before the first byte; take it back if it does not go."""
+        self.gate.check()
+        written = asyncio.ensure_future(self.ledger.depart(call))
+        try:
+            await asyncio.shield(written)
+            await pacer.moment(slot)
+            self.gate.check()
+        except BaseException:
+            await asyncio.shield(self._take_back(call, written))
+            raise
+        self.progress.left()
+
+    async def _take_back(self, call: Departure, written: asyncio.Future[None]) -> None:
+        await asyncio.wait([written])
+        if not written.cancelled() and written.exception() is None:
+            await self.ledger.withdraw(call)
+
+    async def _next(self, answer: Answer, pacer: Pacer, tries: Tries) -> Next:
+        step = after(answer, tries, self.limits)
+        if answer.status == 429:
+            limit = answer.limit_hint[0] / answer.limit_hint[1] if answer.limit_hint else None
+            await pacer.throttled(pause_s=answer.retry_after_s or 0.0, limit_per_s=limit)
+        if step.renew:
+            await self.client.renew()
+        return step
+
+    async def _unreached(self, error: NeverSent, tries: Tries) -> Next:
+        """Decide after a call that never began: nothing is in the ledger, nothing can be billed."""
+        self.progress.never_sent(type(error).__name__)
+        if tries.refused < self.limits.attempts and tries.elapsed_s < self.limits.retry_for_s:
+            return Next("again")
+        return Next("stop", reason="provider")
+
+    def _pause(self, step: Next, tries: Tries) -> float:
+        if step.renew:
+            return 0.0
+        most = min(self.limits.backoff_most_s, self.limits.backoff_s * 2 ** min(tries.refused, 16))
+        return step.wait_s + self.rng.uniform(0, most)
+
+    async def _open_elsewhere(self, row: dict[str, Any]) -> None:
+        """Point the record to the open call its question has: unreadable or in doubt, asked by whichever run."""
+        found = [c for c in await asyncio.to_thread(self.ledger.calls_about, [row["question"]]) if c.open]
+        unreadable = bool(found) and found[-1].answer == "unreadable"
+        outcome = Outcome.UNREADABLE if unreadable else Outcome.IN_DOUBT
+        await self._never_left(row, outcome, "", found[-1].call_id if found else "")
+
+    async def _never_left(self, row: dict[str, Any], outcome: Outcome, reason: str, open_call: str = "") -> None:
+        write = partial(
+            never_left,
+            run_id=self.run_id,
+            record_ref=row["record_ref"],
+            outcome=outcome.value,
+            reason=reason,
+            now_us=self.ledger.clock_us(),
+            open_call=open_call,
+        )
+        await self.ledger.awrite(write)
+        self.progress.done(outcome.value)
+
+    def _departure(self, row: dict[str, Any], chunk: int) -> Departure:
+        return Departure(
+            call_id=uuid.uuid4().hex,
+            run_id=self.run_id,
+            epoch=self.epoch,
+            owner=self.ledger.owner.name,
+            record_ref=row["record_ref"],
+            chunk=chunk,
+            attempt=1,
+            question=row["question"],
+            subject=row["subject"],
+            key_id=row["key_id"],
+            operation=row["operation"],
+            family=row["family"],
+            cost_centre=row["cost_centre"],
+            org_code=row["org_code"],
+            night=self.night,
+            month="",
+            sent_us=0,
+            worst_micros=self.prices.worst(row["family"]),
+        )
+
+
+class ByteRoom:
+    """How many calls and bytes may be held in memory at once."""
+
+    def __init__(self, calls: int, most_bytes: int) -> None:
+        self._calls = asyncio.Semaphore(calls)
+        self._free = most_bytes
+        self._most = most_bytes
+        self._changed = asyncio.Condition()
+
+    @asynccontextmanager
+    async def of(self, size: int) -> AsyncIterator[None]:
+        """Hold a place for one call and `size` bytes."""
+        wanted = min(size, self._most)
+        async with self._calls:
+            async with self._changed:
+                await self._changed.wait_for(lambda: self._free >= wanted)
+                self._free -= wanted
+            try:
+                yield
+            finally:
+                async with self._changed:
+                    self._free += wanted
+                    self._changed.notify_all()
+
+
+def _check(row: dict[str, Any], media: dict[str, bytes]) -> Check:
+    operation = Operation(row["operation"])
+    video = operation in {Operation.ID3_TEXT_VIDEO, Operation.ID3_IMAGE_VIDEO}
+    text = operation.value.split("_")[1] == "text"
+    return Check(
+        operation=operation,
+        name=Personal(row["name"]) if text else None,
+        number=Personal(row["id_number"]) if text else None,
+        card_front=media.get("card_front"),
+        card_back=media.get("card_back"),
+        face=media.get("face"),
+        video=media.get("video"),
+        actions=row["actions"] if video else None,
+        nod_threshold=None,
+        detail=bool(row["detail"]) if operation.value.startswith("id3") else None,
+        crop=None,
+    )

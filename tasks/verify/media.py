@@ -1,0 +1,47 @@
+"""A planned record's media: fetched as they were pinned, looked at whole, and never kept."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.media import MediaLimits, whole_problem
+from tasks.storage import Changed, Forbidden, Missing, Store
+
+from tasks.records import Reason
+from tasks.staging import MEDIA_KINDS
+
+
+@dataclass(frozen=True, slots=True)
+class UnfitError(Exception):
+    """A record's media can't be sent: the reason, and the column that named them."""
+
+    reason: Reason
+    column: str
+
+
+async def fetch(store: Store, row: dict[str, Any], limits: MediaLimits) -> dict[str, bytes]:
+    """Return the bytes of a planned record's media, by kind.
+
+    Raises:
+        UnfitError: gone, changed since planning, forbidden, or bad at a full look.
+    """
+    kinds = [kind for kind in MEDIA_KINDS if row[f"{kind}_key"]]
+    found = await asyncio.gather(*(asyncio.to_thread(_one, store, row, kind, limits) for kind in kinds))
+    return dict(zip(kinds, found, strict=True))
+
+
+def _one(store: Store, row: dict[str, Any], kind: str, limits: MediaLimits) -> bytes:
+    column = f"{kind}_key"
+    try:
+        data = store.get(row[column], if_match=row[f"{kind}_etag"])
+    except Missing:
+        raise UnfitError(Reason.MEDIA_MISSING, column) from None
+    except Changed:
+        raise UnfitError(Reason.MEDIA_CHANGED, column) from None
+    except Forbidden:
+        raise UnfitError(Reason.MEDIA_FORBIDDEN, column) from None
+    if whole_problem(kind, data, limits) is not None:
+        raise UnfitError(Reason.BAD_MEDIA, column)
+    return data

@@ -1,0 +1,162 @@
+"""The order of a night: the first record alone, a canary slice of each operation, then the rest chunk by chunk."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row
+
+from tasks.ledger import RunRow
+from tasks.ledger.budget import Cap, month_scope, night_scope, run_scope
+from tasks.ledger.runs import plan_of
+from tasks.ledger.runs import stop as stop_run
+from tasks.pricing import month_of
+from tasks.quota import Pacer
+from tasks.records import PAID_ANSWERS, Outcome
+from tasks.records.money import to_micros
+from tasks.runtime import Runtime
+from tasks.settings.profile import Canary
+from tasks.staging import Part, Staging
+from tasks.verify.ask import Asker, ByteRoom
+from tasks.verify.gate import Gate
+from tasks.verify.progress import Progress
+from tasks.verify.window import seconds_left
+
+
+@dataclass(slots=True)
+class Night:
+    """One run being verified by this process."""
+
+    runtime: Runtime
+    run: RunRow
+    staging: Staging
+    chunks: tuple[Part, ...]
+    gate: Gate
+    asker: Asker
+    progress: Progress
+    pacers: dict[str, Pacer]
+
+    async def chunk(self, part: Part, most: int | None = None) -> int:
+        """Verify what is still open in a chunk (at most `most` records), and return how many were asked."""
+        rows = await asyncio.to_thread(self._open_rows, part)
+        chosen = rows[:most] if most else rows
+        results = await asyncio.gather(*(self.asker.ask(row, part.chunk) for row in chosen), return_exceptions=True)
+        for failure in results:
+            if isinstance(failure, BaseException):
+                raise failure
+        return len(chosen)
+
+    async def first_alone(self) -> None:
+        """Ask the first open record by itself: it is paid, used, and opens the way for the others."""
+        for part in self.chunks:
+            if await self.chunk(part, most=1):
+                return
+
+    def open_chunks(self, *, canary: bool) -> list[Part]:
+        """Return the chunks in which something is still open."""
+        return [part for part in self.chunks if part.canary is canary and self._open_rows(part, count_known=False)]
+
+    async def judge_canaries(self) -> None:
+        """Stop the run where the canary slice of an operation looks wrong."""
+        limits = self.runtime.profile.limits.canary
+        for part in (part for part in self.chunks if part.canary):
+            if not self.gate.stopped and await asyncio.to_thread(self._looks_wrong, part, limits):
+                await self.gate.stop("canary")
+
+    def _looks_wrong(self, part: Part, limits: Canary) -> bool:
+        refs = self.staging.read(part).column("record_ref").to_pylist()
+        outcomes = Counter(call.outcome for call in self.runtime.ledger.calls_of(self.run.run_id, refs) if call.outcome)
+        return looks_wrong(outcomes, limits)
+
+    def _open_rows(self, part: Part, *, count_known: bool = True) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self.staging.read(part).to_pylist()
+        refs = [row["record_ref"] for row in rows]
+        ended = has_outcome(self.runtime.ledger.calls_of(self.run.run_id, refs))
+        ended |= self.runtime.ledger.unsent_of(self.run.run_id).keys()
+        left = [row for row in rows if row["record_ref"] not in ended]
+        if count_known:
+            self.progress.already_in(part.chunk, len(rows) - len(left))
+        return left
+
+
+def has_outcome(calls: Sequence[Row[Any]]) -> set[str]:
+    """Return the records among `calls` that need no further call: answered for good, or waiting for a decision."""
+    return {call.record_ref for call in calls if call.outcome or call.open}
+
+
+def looks_wrong(outcomes: Counter[str], limits: Canary) -> bool:
+    """Tell whether a slice has too many answers that are not `verified`, or too many that nobody understands."""
+    total = sum(outcomes.values())
+    if total < max(limits.records, 1):
+        return False
+    other = sum(count for outcome, count in outcomes.items() if outcome in PAID_ANSWERS) - outcomes[Outcome.VERIFIED]
+    unknown = outcomes[Outcome.UNKNOWN_VERDICT] + outcomes[Outcome.UNREADABLE]
+    return 100 * other > limits.most_not_verified_pct * total or 100 * unknown > limits.most_unknown_pct * total
+
+
+def open_night(runtime: Runtime, run: RunRow, cap_micros: int) -> Night:
+    """Take a run over, under its caps, and make everything its calls need.
+
+    Raises:
+        RunBusyError: a living process owns the run.
+    """
+    night = f"{run.profile}:{run.business_date.isoformat()}"
+    month = month_of(runtime.ledger.clock_us())
+    epoch = runtime.ledger.take(run.run_id, _caps(runtime, run, night, month, cap_micros))
+    summary = plan_of(run)
+    staging = runtime.staging(summary["staging"])
+    progress = Progress(total=sum(summary["operations"].values()))
+    pacers = runtime.pacers()
+    gate = Gate(runtime.profile.limits.breaker, tell=_teller(runtime, run), closes_in_s=_closes_in(runtime, run))
+    asker = Asker(
+        run_id=run.run_id,
+        epoch=epoch,
+        night=night,
+        client=runtime.client(),
+        ledger=runtime.ledger,
+        media_store=runtime.media,
+        pacers=pacers,
+        prices=runtime.prices,
+        limits=runtime.profile.limits,
+        gate=gate,
+        progress=progress,
+        month_of=month_of,
+        room=ByteRoom(runtime.profile.limits.in_flight, runtime.profile.limits.bytes_in_flight),
+        rng=random.Random(),  # noqa: S311  # jitter
+    )
+    chunks = staging.manifest(summary["manifest_sha256"]).chunks
+    return Night(runtime, run, staging, chunks, gate, asker, progress, pacers)
+
+
+def _caps(runtime: Runtime, run: RunRow, night: str, month: str, cap_micros: int) -> list[Cap]:
+    money = runtime.profile.money
+    return [
+        Cap(run_scope(run.run_id), min(cap_micros, to_micros(money.cap_run)), money.cap_run_calls),
+        Cap(night_scope(night), to_micros(money.cap_night), money.cap_night_calls),
+        Cap(month_scope(month), to_micros(money.cap_month), money.cap_month_calls),
+    ]
+
+
+def _teller(runtime: Runtime, run: RunRow) -> Callable[[str], Awaitable[None]]:
+    async def tell(reason: str) -> None:
+        await runtime.ledger.awrite(lambda connection: stop_run(connection, run.run_id, reason))
+
+    return tell
+
+
+def _closes_in(runtime: Runtime, run: RunRow) -> Callable[[], float | None]:
+    window = runtime.profile.limits.window
+    zone = runtime.profile.zone
+
+    def closes_in() -> float | None:
+        if window is None:
+            return None
+        return seconds_left(window, run.business_date, dt.datetime.now(zone))
+
+    return closes_in
