@@ -17,7 +17,7 @@ FinalFor = Literal["record", "run", "none"]
 
 @dataclass(frozen=True, slots=True)
 class CodeRule:
-    """What is done about one code: retry, what it is final for, what the record becomes, doubt, billing, who fixes it."""
+    """What is done about one code: retry, finality, what the record becomes, doubt, billing, who fixes it."""
 
     family: str
     code: str

@@ -122,7 +122,7 @@ class TokenAuth(httpx.Auth):
     def _expiry(self, response: httpx.Response, content: bytes) -> dt.datetime:
         try:
             text = httpx.Response(response.status_code, content=content).json()["token"]["expires_at"]
-            return dt.datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+            return dt.datetime.fromisoformat(str(text))
         except (ValueError, KeyError, TypeError):
             return self._clock() + dt.timedelta(hours=24)
 
