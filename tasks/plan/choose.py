@@ -24,11 +24,8 @@ def required_check(record: Record, policy: Policy) -> tuple[Operation, str]:
 
     A check named in the row is obeyed where the profile allows rows to name one; then the first fitting rule decides;
     then the default.
-
-    Raises:
-        ValueError: the row names a check that does not exist.
     """
-    if policy.obey_required_check and record.required_check:
+    if policy.obey_required_check and record.required_check in set(Operation):
         return Operation(record.required_check), "row"
     for rule in policy.rules:
         fits = not rule.risk_level or record.risk_level in rule.risk_level
@@ -46,6 +43,8 @@ def choose(record: Record, policy: Policy, on: dt.date) -> Choice:
 def _kept_back(record: Record, check: Operation, policy: Policy, on: dt.date) -> tuple[Outcome, Reason, str] | None:
     if OPERATIONS[check].video and not policy.video_checks:
         return Outcome.REJECTED, Reason.BAD_DATA, "required_check"
+    if column := unfit_column(record, check):
+        return Outcome.REJECTED, Reason.BAD_DATA, column
     if policy.withhold_rare_names and "rare_name" in record.warnings:
         return Outcome.WITHHELD, Reason.RARE_NAME, "name"
     if policy.require_legal_basis and not (record.purpose and record.legal_basis):
@@ -53,6 +52,19 @@ def _kept_back(record: Record, check: Operation, policy: Policy, on: dt.date) ->
     if policy.minimum_age and _too_young(record, policy.minimum_age, on):
         return Outcome.WITHHELD, Reason.MINOR, "id_number"
     return None
+
+
+def unfit_column(record: Record, check: Operation) -> str:
+    """Return the first column that a check needs and the record can't fill, or an empty text."""
+    facts = OPERATIONS[check]
+    needed = {
+        "name": (facts.text, record.name),
+        "id_number": (facts.text, record.id_number),
+        "card_front_key": (facts.card, record.card_front_key),
+        "face_key": (facts.face, record.face_key),
+        "video_key": (facts.video, record.video_key),
+    }
+    return next((column for column, (needs, value) in needed.items() if needs and not value), "")
 
 
 def _too_young(record: Record, minimum_age: int, on: dt.date) -> bool:

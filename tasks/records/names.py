@@ -1,4 +1,4 @@
-"""Names (reference 7.2): normalised once, for comparison and for the call; nothing is converted that the registry keeps apart."""
+"""Names (reference 7.2): normalised once, for comparing and for the call; what the registry keeps apart stays apart."""
 
 from __future__ import annotations
 
