@@ -1,10 +1,10 @@
-"""A source that can't be planned."""
+"""A source that can not be planned."""
 
 from __future__ import annotations
 
 
 class InputError(Exception):
-    """A whole input, or the source itself, can't be read: which file, which row or column, what to do; never a value."""
+    """An input, or the whole source, can not be read: which file, row and column, what to do; never a value."""
 
     def __init__(self, file: str, problem: str, *, row: int | None = None, column: str = "") -> None:
         where = f", row {row}" if row is not None else ""

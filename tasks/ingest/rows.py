@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from tasks.ingest.columns import Columns
 from tasks.privacy import Personal
@@ -57,8 +57,8 @@ def record_of(file: str, number: int, row: Sequence[str], columns: Columns, widt
 
 
 def _record(file: str, number: int, row: Sequence[str], columns: Columns) -> Record:
-    texts = {field: _clean(columns.value(row, field)) for field in _PLAIN}
-    keys = {field: Personal(value) for field in _KEYS if (value := columns.value(row, field))}
+    told: dict[str, Any] = {field: _clean(columns.value(row, field)) for field in _PLAIN}
+    told |= {field: Personal(value) for field in _KEYS if (value := columns.value(row, field))}
     name = check_name(columns.value(row, "name")) if columns.value(row, "name") else None
     checked = check_number(columns.value(row, "id_number")) if columns.value(row, "id_number") else None
     problems = tuple(
@@ -73,14 +73,13 @@ def _record(file: str, number: int, row: Sequence[str], columns: Columns) -> Rec
         id_number=Personal(checked.text) if checked and checked.text else None,
         problems=problems,
         warnings=(*(name.warnings if name else ()), *(checked.warnings if checked else ())),
-        **texts,
-        **keys,
+        **told,
     )
 
 
 def _clean(text: str) -> str:
     """Return text without what a table or a page could stumble over: control characters and broken encoding."""
-    return "".join(letter for letter in text[:1_000] if letter.isprintable() or letter in "\ue000\uf8ff")
+    return "".join(letter for letter in text[:1_000] if letter.isprintable())
 
 
 def _sound_key(key: str) -> bool:
