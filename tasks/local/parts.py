@@ -1,0 +1,100 @@
+"""The parts of a demo home: the store with the sample in it, the provider, and the profile that reaches both."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tasks.local.provider import LocalProvider, provider
+from tasks.local.seaweed import LocalStore, seaweed
+from tasks.settings.load import CHECKOUT, PROFILES_VARIABLE
+from tasks.settings.secrets import PREFIX
+
+BUCKET: Final = "ivs-demo"
+SAMPLE: Final = CHECKOUT / "data" / "sample"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalParts:
+    """What runs, and where its home is."""
+
+    home: Path
+    store: LocalStore
+    provider: LocalProvider
+
+
+@contextmanager
+def local_parts(home: Path, say: Say, *, config: Path) -> Iterator[LocalParts]:
+    """Start the parts of a demo, put the sample into the store, and set this process up to reach them.
+
+    The home is kept: a second start finds the same store, provider, ledger and keys.
+    """
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with ExitStack() as running:
+        say("store")
+        store = running.enter_context(seaweed(home / "store", bucket=BUCKET))
+        say("provider")
+        twin = running.enter_context(provider(home / "provider", config=config))
+        say("sample")
+        upload(store, SAMPLE)
+        parts = LocalParts(home, store, twin)
+        _write_profile(parts)
+        _set_secrets(parts)
+        yield parts
+
+
+def upload(store: LocalStore, folder: Path) -> None:
+    """Put a folder's files into the bucket, those that are not there yet or differ."""
+    client = store.client()
+    there = {
+        item["Key"]: item["Size"]
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+        for item in page.get("Contents", [])
+    }
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    missing = [path for path in files if there.get(path.relative_to(folder).as_posix()) != path.stat().st_size]
+
+    def put(path: Path) -> None:
+        client.put_object(Bucket=BUCKET, Key=path.relative_to(folder).as_posix(), Body=path.read_bytes())
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(put, missing))
+
+
+def _write_profile(parts: LocalParts) -> None:
+    folder = parts.home / "profiles"
+    folder.mkdir(exist_ok=True, mode=0o700)
+    lines = [
+        'extends = "demo"',
+        f'home = "{parts.home}"',
+        "[account]",
+        f'endpoint = "{parts.provider.ivs}"',
+        f'iam_endpoint = "{parts.provider.iam}"',
+        f'project_id = "{parts.provider.project_id}"',
+        "[storage]",
+        f'endpoint_url = "{parts.store.endpoint}"',
+    ]
+    (folder / "demo.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    os.environ[PROFILES_VARIABLE] = str(folder)
+
+
+def _set_secrets(parts: LocalParts) -> None:
+    path = parts.home / "pseudonym.key"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(f"demo:{base64.b64encode(secrets.token_bytes(32)).decode()}", encoding="utf-8")
+    os.environ |= {
+        f"{PREFIX}PSEUDONYM_KEYS_FILE": str(path),
+        f"{PREFIX}ACCESS_KEY": parts.provider.access_key.reveal(),
+        f"{PREFIX}SECRET_KEY": parts.provider.secret_key.reveal(),
+        f"{PREFIX}STORE_ACCESS_KEY": parts.store.access_key.reveal(),
+        f"{PREFIX}STORE_SECRET_KEY": parts.store.secret_key.reveal(),
+    }
