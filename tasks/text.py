@@ -43,6 +43,6 @@ class Text:
         return list(dict.fromkeys(catalogue(part)[key].format(**values) for part in self._parts))
 
     def known(self, part: str, name: str) -> str:
-        """Return the text of ``part.name``, or the name itself where the catalogue has none (a code of the provider)."""
+        """Return the text of ``part.name``, or the name itself where there is none (a code of the provider)."""
         key = f"{part}.{name}"
         return self(key) if key in catalogue("zh") else name

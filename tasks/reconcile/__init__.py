@@ -1,0 +1,128 @@
+"""Reconcile a run: plan and ledger joined into result tables that must add up; no task's return value is used."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tasks.ledger import Ledger, RunRow
+from tasks.ledger.runs import plan_of
+from tasks.reconcile.conserve import NotConservedError, Tally
+from tasks.reconcile.exceptions import exception_row
+from tasks.reconcile.join import End, Facts, end_of, result_row
+from tasks.reconcile.tables import TableFiles
+from tasks.records import Outcome
+from tasks.records.contracts import contract
+from tasks.settings import Profile
+from tasks.staging import Manifest, Staging
+from tasks.text import Text
+
+__all__ = ["NotConservedError", "Reconciled", "reconcile"]
+
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Reconciled:
+    """What reconciling found: files written, outcomes, exceptions."""
+
+    files: dict[Path, int]
+    outcomes: Counter[str]
+    reasons: Counter[str]
+    exceptions: Counter[str]
+    first_exceptions: list[Row]
+    money_by_outcome: Counter[str] = field(default_factory=Counter)
+
+
+def reconcile(
+    run: RunRow, *, revision: int, profile: Profile, ledger: Ledger, staging: Staging, folder: Path
+) -> Reconciled:
+    """Write a run's results and exceptions below `folder`.
+
+    Raises:
+        NotConservedError: rows or calls were lost or doubled.
+        ContractError: a table is not what its contract says.
+        StagingError: the staged plan is not what was claimed.
+    """
+    plan = plan_of(run)
+    manifest = staging.manifest(plan["manifest_sha256"])
+    text = Text(profile.language)
+    facts = Facts(run.run_id, run.business_date, revision, run.stop, profile.policy.reverify_days, text)
+    join = _Join(run, facts, ledger, staging, manifest)
+    found = Reconciled({}, join.tally.outcomes, Counter(), Counter(), [])
+    with (
+        TableFiles(folder, contract("results"), text, xlsx_rows=profile.output.xlsx_rows) as results,
+        TableFiles(folder, contract("exceptions"), text, xlsx_rows=profile.output.xlsx_rows) as exceptions,
+    ):
+        for rows in join.results():
+            results.write(rows)
+            exceptions.write(_exceptions(rows, text, run, found))
+        for table in (results, exceptions):
+            table.note([*text.lines("report.consequence"), *text.lines("report.channel")])
+    join.tally.check(plan["files"], {part.chunk: part.rows for part in manifest.chunks})
+    join.tally.check_calls(sum(row.n for row in ledger.counts(run.run_id)))
+    found.files = {path: table.rows for table in (results, exceptions) for path in table.paths}
+    return found
+
+
+def _exceptions(rows: list[Row], text: Text, run: RunRow, found: Reconciled) -> list[Row]:
+    raised = [row for result in rows if (row := exception_row(result, text, run.business_date))]
+    found.exceptions.update(row["class"] for row in raised)
+    found.first_exceptions.extend(raised[: max(20 - len(found.first_exceptions), 0)])
+    found.reasons.update(result["reason"] for result in rows if result["reason"])
+    return raised
+
+
+class _Join:
+    """One pass over the staged rows."""
+
+    def __init__(self, run: RunRow, facts: Facts, ledger: Ledger, staging: Staging, manifest: Manifest) -> None:
+        self._run = run
+        self._facts = facts
+        self._ledger = ledger
+        self._staging = staging
+        self._manifest = manifest
+        self._unsent = ledger.unsent_of(run.run_id)
+        self._asked_for = self._targets()
+        self._verdicts: dict[str, str] = {}
+        self.tally = Tally()
+
+    def results(self) -> Iterator[list[Row]]:
+        """Yield result rows, part by part; a duplicate carries the verdict of the row it points to."""
+        for part in self._manifest.rows:
+            rows: list[Row] = self._staging.read(part).to_pylist()
+            ends = self._ends(rows)
+            yield [self._result(row, end) for row, end in zip(rows, ends, strict=True)]
+
+    def _targets(self) -> set[str]:
+        """Return the rows that duplicates point to: the only ones whose verdict is kept in memory."""
+        found: set[str] = set()
+        for part in self._manifest.rows:
+            found.update(self._staging.read(part).column("duplicate_of").unique().to_pylist())
+        return found - {""}
+
+    def _ends(self, rows: list[Row]) -> list[End]:
+        calls: dict[str, list[Any]] = {}
+        asked = [row["record_ref"] for row in rows if row["disposition"] == "ask"]
+        for call in self._ledger.calls_of(self._run.run_id, asked):
+            calls.setdefault(call.record_ref, []).append(call)
+        ends = []
+        for row in rows:
+            ref = row["record_ref"]
+            end = end_of(row, calls.get(ref, []), self._unsent.get(ref), self._facts.stop)
+            if ref in self._asked_for:
+                self._verdicts[ref] = end.verdict or str(end.outcome)
+            if end.outcome == Outcome.DUPLICATE:
+                end.verdict = self._verdicts[row["duplicate_of"]]
+            ends.append(end)
+        return ends
+
+    def _result(self, row: Row, end: End) -> Row:
+        result = result_row(row, end, self._facts)
+        self.tally.plan(row)
+        self.tally.end(row, result)
+        self.tally.calls += len(end.calls)
+        return result

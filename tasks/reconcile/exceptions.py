@@ -1,0 +1,51 @@
+"""Rows that people work on: which, how urgent, and what to do next. Pure."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tasks.records import Outcome
+from tasks.text import Text
+
+CLASSES: Final = frozenset(
+    {
+        Outcome.IN_DOUBT, Outcome.FAILED, Outcome.UNREADABLE, Outcome.UNKNOWN_VERDICT, Outcome.WITHHELD,
+        Outcome.MISMATCH, Outcome.FACE_MISMATCH, Outcome.MEDIA_REJECTED, Outcome.NO_PHOTO, Outcome.NOT_FOUND,
+        Outcome.REJECTED,
+    }
+)  # fmt: skip
+_URGENT: Final = frozenset({Outcome.MISMATCH, Outcome.FACE_MISMATCH, Outcome.IN_DOUBT, Outcome.UNREADABLE})
+_HIGH_RISK: Final = frozenset({"高", "high", "高风险", "3"})
+
+
+def exception_row(result: Mapping[str, Any], text: Text, today: dt.date) -> dict[str, Any] | None:
+    """Return the exception a result row raises, or None. Reused verdicts raise theirs as well: they are still open."""
+    kind = str(result["verdict"] if result["outcome"] == Outcome.REUSED else result["outcome"])
+    if kind not in CLASSES:
+        return None
+    first = str(result["previous_at"])[:10] if result["previous_outcome"] == kind else ""
+    first_seen = first or str(result["business_date"])
+    return {
+        "exception_no": f"E-{result['record_ref']}-{kind}",
+        "record_ref": result["record_ref"],
+        "customer_no": result["customer_no"],
+        "org_code": result["org_code"],
+        "risk_level": result["risk_level"],
+        "class": kind,
+        "priority": _priority(kind, str(result["risk_level"])),
+        "first_seen": first_seen,
+        "days_open": max((today - dt.date.fromisoformat(first_seen)).days, 0),
+        "reason": result["reason"],
+        "suggested_action": text(f"action.{kind}"),
+        **dict.fromkeys(
+            ("assignee", "due_by", "disposition", "evidence_ref", "handled_by", "handled_at", "reviewed_by"), ""
+        ),
+    }
+
+
+def _priority(kind: str, risk_level: str) -> str:
+    if risk_level.lower() in _HIGH_RISK:
+        return "1"
+    return "2" if kind in _URGENT else "3"

@@ -1,0 +1,131 @@
+"""The plan's rows joined with the ledger: every input row gets exactly one result row. Pure: rows in, rows out."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tasks.records import CHANNEL, PAID_ANSWERS, Outcome, Reason
+from tasks.records.money import from_micros
+from tasks.text import Text
+
+Call = Any
+_COPIED: Final = (
+    "record_ref", "source_file", "source_row", "customer_no", "name_masked", "id_type", "id_masked", "id_valid_to",
+    "id_expiry_status", "org_code", "risk_level", "check_reason", "required_check", "performed_check", "rule",
+    "rule_version", "relied_on_run", "duplicate_of", "previous_outcome", "previous_at", "legal_basis", "consent_ref",
+    "cost_centre",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a run's join needs besides rows and calls."""
+
+    run_id: str
+    business_date: dt.date
+    revision: int
+    stop: str
+    reverify_days: Mapping[Outcome, int]
+    text: Text
+
+
+@dataclass(slots=True)
+class End:
+    """How one row ended."""
+
+    outcome: str
+    verdict: str = ""
+    reason: str = ""
+    reason_column: str = ""
+    code: str = ""
+    at: str = ""
+    call: Call | None = None
+    calls: list[Call] = field(default_factory=list)
+
+
+def end_of(row: Mapping[str, Any], calls: list[Call], unsent: Call | None, stop: str) -> End:
+    """Return how a planned row ended, from its calls (oldest first) and what is written of records that never left."""
+    disposition = str(row["disposition"])
+    if disposition == "reused":
+        at, code = str(row["relied_on_at"]), str(row["relied_on_code"])
+        return End(Outcome.REUSED, verdict=str(row["relied_on_outcome"]), code=code, at=at)
+    if disposition == "duplicate":
+        return End(Outcome.DUPLICATE)
+    if disposition != "ask":
+        return End(disposition, reason=str(row["reason"]), reason_column=str(row["reason_column"]))
+    return _end_of_asked(calls, unsent, stop)
+
+
+def result_row(row: Mapping[str, Any], end: End, facts: Facts) -> dict[str, Any]:
+    """Return a row of the results table."""
+    charge, micros = charge_of(end.calls)
+    call = end.call
+    result: dict[str, Any] = {name: row[name] for name in _COPIED}
+    result.update(
+        run_id=facts.run_id,
+        business_date=facts.business_date.isoformat(),
+        channel=CHANNEL,
+        outcome=str(end.outcome),
+        outcome_label=facts.text(f"outcome.{end.outcome}"),
+        verdict=end.verdict,
+        reason=end.reason,
+        reason_column=end.reason_column,
+        provider_code=end.code,
+        similarity=call.similarity if call else "",
+        verified_at=end.at,
+        changed=_changed(end.verdict, str(row["previous_outcome"])),
+        ocr_name_match=call.ocr_name_match if call else "",
+        ocr_id_match=call.ocr_id_match if call else "",
+        call_id=call.call_id if call else str(row["relied_on_call"]),
+        request_id=call.request_id if call else "",
+        charge=charge,
+        amount=str(from_micros(micros)),
+        next_due=next_due(end, facts.reverify_days),
+        revision=facts.revision,
+        voided="no",
+    )
+    return result
+
+
+def charge_of(calls: Iterable[Call]) -> tuple[str, int]:
+    """Return the strongest charge among a record's calls, and the money of all of them (millionths)."""
+    charges = {call.charge for call in calls}
+    strongest = next((charge for charge in ("certain", "possible") if charge in charges), "none")
+    return strongest, sum(call.price_micros for call in calls if call.charge != "none")
+
+
+def next_due(end: End, reverify_days: Mapping[Outcome, int]) -> str:
+    """Return the date from which the person is asked again, or an empty text."""
+    if end.verdict not in PAID_ANSWERS or not end.at:
+        return ""
+    days = reverify_days.get(Outcome(end.verdict), 0)
+    return (dt.date.fromisoformat(end.at[:10]) + dt.timedelta(days=days)).isoformat()
+
+
+def _end_of_asked(calls: list[Call], unsent: Call | None, stop: str) -> End:
+    final = next((call for call in reversed(calls) if call.outcome), None)
+    if final is not None:
+        code = final.verification_code or final.code
+        verdict = final.outcome if final.outcome in PAID_ANSWERS else ""
+        return End(final.outcome, verdict, code=code, at=_iso(final.ended_us), call=final, calls=calls)
+    waiting = next((call for call in reversed(calls) if call.open), None)
+    if waiting is not None:
+        return End(Outcome.IN_DOUBT, code=waiting.code, call=waiting, calls=calls)
+    if unsent is not None:
+        return End(unsent.outcome, reason=unsent.reason, calls=calls)
+    return End(Outcome.NOT_ATTEMPTED, reason=stop or Reason.CANCELLED, calls=calls)
+
+
+def _changed(verdict: str, previous: str) -> str:
+    if not previous or not verdict:
+        return ""
+    return "no" if verdict == previous else "yes"
+
+
+def _iso(at_us: int | None) -> str:
+    if at_us is None:
+        return ""
+    return dt.datetime.fromtimestamp(at_us // 1_000_000, tz=dt.UTC).isoformat().replace("+00:00", "Z")
