@@ -1,51 +1,73 @@
-"""Names (reference 7.2): normalised once, for comparing and for the call; what the registry keeps apart stays apart."""
+"""Names (reference 7.2): normalised once, for comparing and for the call; what the registry keeps apart stays apart.
+
+Unicode's NFC would replace compatibility ideographs (a name in U+F92C would be sent as another character), so it is
+applied only to what stands between them.
+"""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 DOT: Final = "\u00b7"
 MOST: Final = 64
-_DOTS: Final = "\u2022\u30fb\u2027\u002e\uff0e\u25cf"
-_HAN: Final = r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff\ue000-\uf8ff\U000f0000-\U0010ffff]"
+_DOTS: Final = "\u2022\u30fb\u2027\u002e\uff0e\u25cf\u2219\u22c5\uff65"
+_HAN: Final = r"[\u3005\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff\ue000-\uf8ff\U000f0000-\U0010ffff]"
+_COMPATIBLE: Final = re.compile(r"([\uf900-\ufaff\U0002f800-\U0002fa1f]+)")
 _DOT_BETWEEN: Final = re.compile(f"(?<={_HAN})[{re.escape(_DOTS)}](?={_HAN})")
-_DROPPED: Final = dict.fromkeys(map(ord, " \u3000\u00a0\u200b\u200c\u200d\u2060\ufeff"))
+_HAS_HAN: Final = re.compile(_HAN)
+_UNSEEN: Final = dict.fromkeys(
+    (0xAD, 0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF)
+)
+_DROPPED: Final = _UNSEEN | dict.fromkeys(map(ord, " \u3000\u00a0\u2002\u2003\u2009\u202f"))
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
     """A name in the form that is sent, with what is odd about it; or why it can't be one."""
 
-    text: str
+    text: str = field(repr=False)
     problem: str = ""
     warnings: tuple[str, ...] = ()
 
 
 def check_name(raw: str) -> Name:
-    """Return a name normalised (NFC, blanks and zero-width characters dropped, middle dots) and checked."""
-    if any(_is_control(letter) for letter in raw.strip()):
+    """Return a name normalised and checked.
+
+    Blanks and zero-width characters are dropped, and what serves as a middle dot between two Han characters becomes
+    U+00B7; nothing is converted between traditional and simplified. Characters of the private-use areas stay, with the
+    warning `rare_name`. Control characters, NUL, lone surrogates and U+FFFD are problems.
+    """
+    raw = raw.strip(" \t\r\n\u3000")
+    if any(map(_is_broken, raw)):
         return Name("", "control characters or broken encoding")
-    text = _inner_blanks(unicodedata.normalize("NFC", raw.strip()))
-    text = _DOT_BETWEEN.sub(DOT, text)
+    text = _DOT_BETWEEN.sub(DOT, _inner_blanks(_composed(raw)))
     if not text:
         return Name("", "empty")
     if len(text) > MOST:
         return Name("", f"longer than {MOST} characters")
-    return Name(text, "", ("rare_name",) if any(_is_private(letter) for letter in text) else ())
+    return Name(text, "", ("rare_name",) if any(map(_is_private, text)) else ())
+
+
+def _composed(text: str) -> str:
+    """Return text in NFC, compatibility ideographs left as they are."""
+    if text.isascii():
+        return text
+    parts = _COMPATIBLE.split(text)
+    return "".join(part if odd % 2 else unicodedata.normalize("NFC", part) for odd, part in enumerate(parts))
 
 
 def _inner_blanks(text: str) -> str:
-    """Drop blanks; between Latin words they are part of the name and stay single."""
-    if any(re.match(_HAN, letter) for letter in text):
+    """Drop blanks; in a name without Han characters they part its words, and stay single."""
+    if _HAS_HAN.search(text):
         return text.translate(_DROPPED)
-    return " ".join(text.translate(dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff"))).split())
+    return " ".join(text.translate(_UNSEEN).split())
 
 
-def _is_control(letter: str) -> bool:
-    return unicodedata.category(letter) in {"Cc", "Cs"} or letter == "\ufffd"
+def _is_broken(letter: str) -> bool:
+    return letter == "\ufffd" or unicodedata.category(letter) in {"Cc", "Cs"}
 
 
 def _is_private(letter: str) -> bool:

@@ -6,7 +6,7 @@ What the provider might accept is not refused here: an unknown region is a warni
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 _WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
@@ -22,13 +22,17 @@ _DROPPED: Final = dict.fromkeys(map(ord, " \t\u00a0\u3000\u200b\u200c\u200d\ufef
 class Number:
     """An identity number in the form that is sent, with what is odd about it; or why it can't be one."""
 
-    text: str
+    text: str = field(repr=False)
     problem: str = ""
     warnings: tuple[str, ...] = ()
 
 
 def check_number(raw: str) -> Number:
-    """Return a number normalised (blanks dropped, full-width digits, x to X) and checked."""
+    """Return a number normalised (blanks and zero-width characters dropped, full-width digits, x to X) and checked.
+
+    Hyphens and anything else stay, and are refused: a number that has to be guessed at is not sent. Warnings are
+    `unknown_region` (abolished codes are valid in old numbers) and `fifteen_digits`.
+    """
     text = raw.translate(_DROPPED).translate(_FULL_WIDTH).upper()
     problem = _problem(text)
     if problem:
