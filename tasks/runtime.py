@@ -63,7 +63,7 @@ class Runtime:
         account = self.profile.account
         return Ledger(
             self.profile.ledger_url,
-            bound_to={"endpoint": account.endpoint, "project": account.project_id},
+            bound_to={"endpoint": self._endpoint(), "project": account.project_id},
             locks=self.profile.home.expanduser() / "locks",
         )
 
@@ -127,6 +127,11 @@ class Runtime:
         """Close what was opened."""
         if "ledger" in self.__dict__:
             self.ledger.close()
+
+    def _endpoint(self) -> str:
+        """The endpoint a ledger is bound to; a demo's port changes at every start, its project does not."""
+        demo = self.profile.kind == "demo"
+        return "loopback" if demo else self.profile.account.endpoint
 
     def _auth(self, transport: httpx.AsyncBaseTransport) -> httpx.Auth:
         account = self.profile.account

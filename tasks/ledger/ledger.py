@@ -23,6 +23,7 @@ from tasks.ledger.writer import Writer
 
 T = TypeVar("T")
 TOGETHER: Final = 500
+_CHINA_US: Final = 8 * 3_600_000_000
 
 
 def now_us() -> int:
@@ -144,9 +145,24 @@ class Ledger:
 
     # --- totals ----------------------------------------------------------------------------------------------------
 
-    def counts(self, run_id: str) -> list[Row[Any]]:
-        """Return a run's calls counted by operation, state, answer, charge and outcome, with their money."""
+    def counts(self, run_id: str = "", *, owner: str = "") -> list[Row[Any]]:
+        """Count a run's calls, or an owner's, by operation, state, answer, charge and outcome, with their money."""
+        of = calls.c.run_id == run_id if run_id else calls.c.owner == owner
         keys = (calls.c.operation, calls.c.state, calls.c.answer, calls.c.charge, calls.c.outcome)
+        chosen = (
+            select(*keys, func.count().label("n"), func.sum(calls.c.price_micros).label("micros"))
+            .where(of)
+            .group_by(*keys)
+        )
+        return self.read(lambda c: list(c.execute(chosen)))
+
+    def cost_groups(self, run_id: str) -> list[Row[Any]]:
+        """Return a run's calls counted for the cost report; `day` counts days since 1970 in the provider's zone."""
+        day = ((calls.c.sent_us + _CHINA_US) // 86_400_000_000).label("day")
+        keys = (
+            day, calls.c.month, calls.c.org_code, calls.c.cost_centre, calls.c.family, calls.c.operation,
+            calls.c.state, calls.c.answer, calls.c.charge, calls.c.outcome, calls.c.status, calls.c.verification_code,
+        )  # fmt: skip
         chosen = (
             select(*keys, func.count().label("n"), func.sum(calls.c.price_micros).label("micros"))
             .where(calls.c.run_id == run_id)

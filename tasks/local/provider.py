@@ -86,3 +86,11 @@ def _line(child: subprocess.Popen[bytes]) -> bytes:
             if waiting.select(timeout=0.5):
                 return child.stdout.readline()
     return b""
+
+
+def run_here(home: Path, *, port: int, config: Path | None, certificate: Path | None) -> None:
+    """Become the simulator: this process is replaced by it."""
+    command = [sys.executable, "-m", "tasks.simulator", "--home", str(home), "--port", str(port)]
+    command += ["--config", str(config)] if config else []
+    command += ["--certificate", str(certificate)] if certificate else []
+    os.execv(sys.executable, command)  # noqa: S606  # our own command

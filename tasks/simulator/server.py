@@ -50,7 +50,9 @@ def serve(*, port: int, home: Path, config: Path | None = None, certificate: Pat
         certificate: a PEM file with key and certificate; then the simulator speaks TLS.
     """
     world = World.of(home, config)
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # so that asyncio sets TCP_NODELAY
+    listening = socket.socket(
+        socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP
+    )  # so that asyncio sets TCP_NODELAY
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind(("127.0.0.1", port))
     scheme = "https" if certificate else "http"

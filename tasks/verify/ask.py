@@ -14,17 +14,16 @@ from typing import Any
 
 from tasks.ivs.client import Answer, Body, Check, IvsClient
 from tasks.ivs.errors import NeverSent
-from tasks.media import MediaLimits
-from tasks.storage import Store
-
 from tasks.ledger import CapReachedError, Departure, FencedError, Ledger, OpenQuestionError, StoppedError
 from tasks.ledger.calls import anew
 from tasks.ledger.runs import never_left
+from tasks.media import MediaLimits
 from tasks.pricing import PriceList
 from tasks.privacy import Personal
 from tasks.quota import Pacer
 from tasks.records import Operation, Outcome
 from tasks.settings import Limits
+from tasks.storage import Store
 from tasks.verify.fate import Next, Tries, after, ending
 from tasks.verify.gate import Gate
 from tasks.verify.media import UnfitError, fetch

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from tasks.ivs.client import Answer
-from tasks.records.numbers import to_18
-
 from tasks.ledger import Ending
 from tasks.records import Outcome
+from tasks.records.numbers import to_18
 from tasks.settings import Limits
 
 STATES: Final = {"verdict": "answered", "unreadable": "answered", "refusal": "refused", "missing": "in_doubt"}

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.media import MediaLimits, whole_problem
-from tasks.storage import Changed, Forbidden, Missing, Store
-
 from tasks.records import Reason
 from tasks.staging import MEDIA_KINDS
+from tasks.storage import Changed, Forbidden, Missing, Store
 
 
 @dataclass(frozen=True, slots=True)

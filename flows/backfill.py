@@ -1,0 +1,128 @@
+"""The nightly backfill: read the source, plan, have it approved, ask the provider, reconcile, report.
+
+The problem it solves: a customer base must be verified again, every call costs money, and in the morning somebody signs
+the result. Run it with a profile; the same profile and business date always find the same plan and ledger, so a second
+press, a retry or a restart after a kill goes on where it stopped, and pays for nothing twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import signal
+from typing import Any
+
+import orjson
+from prefect import flow, task
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from pydantic import BaseModel, Field
+
+from flows.close import close_run
+from flows.progress import Board
+from tasks import ingest
+from tasks.approve import approved_cap
+from tasks.ledger import RunRow
+from tasks.ledger.runs import FINISHED, plan_of, stop
+from tasks.plan import PlanKey, load_or_make
+from tasks.report import plan_markdown
+from tasks.runtime import Runtime, runtime
+from tasks.text import Text
+from tasks.verify import verify
+from tasks.verify.night import Night
+
+
+class Order(BaseModel):
+    """What is asked for: a profile and a business date."""
+
+    profile: str = Field(title="配置 Profile", description="configs/ 下的配置名 · name of a profile in configs/")
+    business_date: dt.date | None = Field(
+        default=None, title="业务日期 Business date", description="留空为今天 · today where empty"
+    )
+    limit: int = Field(
+        default=0,
+        ge=0,
+        title="条数上限 Limit",
+        description="只取前 N 条作试跑，0 为全部 · the first N rows only; 0: all",
+    )
+    replan: bool = Field(
+        default=False,
+        title="重新计划 Plan again",
+        description="同一业务日期的下一序号 · the next sequence of the same date",
+    )
+
+
+@flow(name="backfill", flow_run_name="backfill {order.profile}", persist_result=False, validate_parameters=True)
+async def backfill(order: Order) -> dict[str, Any]:
+    """Verify a night's records, and write results and cost report.
+
+    Args:
+        order: profile and business date.
+    """
+    run = await plan(order)
+    if run.state in FINISHED:
+        return ended(run)
+    cap = await approve(order.profile, run)
+    if cap is not None:
+        await ask(order.profile, run, cap)
+    return await close_run(order.profile, run)
+
+
+async def plan(order: Order) -> RunRow:
+    """Return the run of a business date: planned now, or found."""
+    run_id = await _plan_task(order.profile, order.business_date, order.limit, order.replan)
+    return await asyncio.to_thread(runtime(order.profile).ledger.run, run_id)
+
+
+@task(name="ingest and plan", persist_result=False, cache_policy=NO_CACHE)
+async def _plan_task(profile: str, business_date: dt.date | None, limit: int, replan: bool) -> str:
+    held = runtime(profile)
+    date = business_date or dt.datetime.now(held.profile.zone).date()
+    key = PlanKey(date, limit=limit, replan=replan)
+    run = await asyncio.to_thread(
+        load_or_make, held, key, lambda: ingest.read_source(held.records, held.profile.source)
+    )
+    card = plan_markdown(run, plan_of(run), Text(held.profile.language))
+    await acreate_markdown_artifact(key=f"plan-{held.profile.name}", markdown=card, description=run.run_id)
+    return str(run.run_id)
+
+
+async def approve(profile: str, run: RunRow) -> int | None:
+    """Return what the run may spend (millionths); None where it stops because nobody approved its plan."""
+    held = runtime(profile)
+    cap = await asyncio.to_thread(approved_cap, held.ledger, run, held.profile.money)
+    if cap is None:
+        await held.ledger.awrite(lambda connection: stop(connection, run.run_id, "not_approved"))
+    return cap
+
+
+async def ask(profile: str, run: RunRow, cap_micros: int) -> None:
+    """Ask the provider until nothing is open or the run is stopped; SIGINT and SIGTERM stop it cleanly."""
+    operations = plan_of(run)["operations"]
+    with Board(run.run_id, sum(operations.values())) as board:
+        await verify(profile, run, cap_micros, board.show, ready=_stop_on_signals)
+
+
+def ended(run: RunRow) -> dict[str, Any]:
+    """Return the object of a run that had ended before."""
+    found: dict[str, Any] = orjson.loads(run.closing)
+    return found
+
+
+def _stop_on_signals(night: Night) -> None:
+    loop = asyncio.get_running_loop()
+    pending: set[asyncio.Task[None]] = set()
+
+    def stop_now() -> None:
+        pending.add(asyncio.ensure_future(night.gate.stop("cancelled")))
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, stop_now)
+        except (NotImplementedError, RuntimeError, ValueError):  # not the main thread, or not this platform
+            return
+
+
+def open_runtime(profile: str) -> Runtime:
+    """Return the process's runtime for a profile."""
+    return runtime(profile)

@@ -1,0 +1,86 @@
+"""A whole night on this machine: starts every part, runs the real backfill flow, and holds the end against data/expected."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import pandas as pd
+
+from tasks.local import local_parts
+from tasks.local.prefect_home import apply as apply_prefect_settings
+from tasks.settings.load import CHECKOUT, CONFIGS
+
+EXPECTED: Final = CHECKOUT / "data" / "expected"
+Say = Callable[[str], None]
+
+
+def demo_night(home: Path, say: Say) -> dict[str, Any]:
+    """Run a demo night in a home, and return the run's object with what differs from the expected end.
+
+    Raises:
+        StoreNotStartedError, ProviderNotStartedError: a part does not come up.
+    """
+    apply_prefect_settings(home)
+    with local_parts(home, say, config=CONFIGS / "simulator" / "demo.toml"):
+        say("prefect")
+        from flows.backfill import Order, backfill
+        from tasks import runtime
+
+        held = runtime.runtime("demo")
+        try:
+            order, wanted = _order(held, Order)
+            ended = asyncio.run(backfill(order))
+            differs = _differences(_found(held, ended), wanted)
+        finally:
+            runtime.close("demo")
+        return ended | {"as_expected": not differs, "differences": differs, "again": ended["sequence"] > 1}
+
+
+def _order(held: Any, order: Any) -> tuple[Any, dict[str, Any]]:
+    """Return what to order: the next sequence after a finished night, the same night where it was interrupted."""
+    last = next(iter(held.ledger.runs("demo", most=1)), None)
+    finished = last is not None and last.state.startswith("completed")
+    first = last is None or (last.sequence == 1 and not finished)
+    date = last.business_date if last is not None and not finished else None
+    wanted = orjson.loads((EXPECTED / ("first.json" if first else "again.json")).read_bytes())
+    return order(profile="demo", business_date=date, replan=finished), wanted
+
+
+def _found(held: Any, ended: dict[str, Any]) -> dict[str, Any]:
+    """Return how the night ended, in the form of data/expected, from the results as they lie in the store."""
+    base = f"{ended['run_id']}/r{ended['revision']}"
+    results = pd.read_parquet(io.BytesIO(held.results.get(f"{base}/results.parquet")))
+    groups = held.ledger.cost_groups(ended["run_id"])
+    paid: dict[str, int] = {}
+    for group in groups:
+        if group.charge == "certain":
+            paid[group.family] = paid.get(group.family, 0) + group.n
+    by_file = results.groupby(["source_file", "outcome"]).size()
+    return {
+        "records": len(results),
+        "outcomes": {str(name): int(count) for name, count in results["outcome"].value_counts().items()},
+        "reasons": {str(name): int(n) for name, n in results["reason"].value_counts().items() if name},
+        "by_file": {
+            str(file): {str(name): int(count) for (_, name), count in part.items()}
+            for file, part in by_file.groupby(level=0)
+        },
+        "paid_calls": paid,
+        "in_doubt_calls": sum(group.n for group in groups if group.state == "in_doubt"),
+    }
+
+
+def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    return [
+        f"{key}: expected {_sorted(wanted[key])}, found {_sorted(found[key])}"
+        for key in wanted
+        if found[key] != wanted[key]
+    ]
+
+
+def _sorted(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()

@@ -1,0 +1,139 @@
+"""Delimited text in bounded memory. What is wrong with a row is that row's problem; the next ones are read."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from typing import BinaryIO, Final
+
+from tasks.ingest.encodings import detect
+from tasks.ingest.errors import InputError
+from tasks.ingest.table import BadRow, Row, Table
+
+MOST_LINE: Final = 131_072
+MOST_LINES: Final = 100
+"""A quoted cell with more lines than this is a quote that somebody forgot to close."""
+
+_DELIMITERS: Final = (",", "\t", ";", "|", "\x01", "\x1b", "\x1d", "\x1f")
+_UNCLOSED: Final = "a quote that is not closed, or text after one"
+_TOO_LONG: Final = f"longer than {MOST_LINE} characters"
+
+
+def read_delimited(
+    file: str,
+    stream: Callable[[], BinaryIO],
+    *,
+    encoding: str = "",
+    delimiter: str = "",
+    headings: Sequence[str] = (),
+) -> Table:
+    """Read delimited text. Bytes that are not in the encoding become U+FFFD, which no rule lets pass.
+
+    Args:
+        file: the input's name, for errors.
+        stream: opens it; called twice.
+        encoding: empty: told from the bytes.
+        delimiter: empty: told from the heading. One of several characters parts cells without quoting.
+        headings: empty: the first row that is not blank.
+
+    Raises:
+        InputError: empty, of no known encoding, or without a heading.
+    """
+    with closing(stream()) as sample:
+        name, text = detect(file, sample, encoding)
+    delimiter = delimiter or _sniffed(text)
+    form = f"{name}, delimiter {delimiter!r}"
+    rows = _numbered(stream, name, delimiter)
+    if headings:
+        return Table(form, headings, rows)
+    for _number, row in rows:
+        if isinstance(row, BadRow):
+            raise InputError(file, f"the heading can't be read: {row.problem}")
+        if any(cell.strip() for cell in row):
+            return Table(form, row, rows)
+    raise InputError(file, "the file has no heading")
+
+
+def _sniffed(text: str) -> str:
+    heading = next((line for line in io.StringIO(text[:MOST_LINE]) if line.strip("\ufeff\r\n ")), "")
+    return max(_DELIMITERS, key=heading.count)
+
+
+def _numbered(stream: Callable[[], BinaryIO], encoding: str, delimiter: str) -> Iterator[tuple[int, Row]]:
+    with closing(io.TextIOWrapper(stream(), encoding=encoding, errors="replace", newline="")) as text:
+        lines = _Lines(text)
+        rows = _quoted(lines, delimiter) if len(delimiter) == 1 else _parted(lines, delimiter)
+        yield from enumerate(rows, start=1)
+
+
+def _quoted(lines: _Lines, delimiter: str) -> Iterator[Row]:
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    while True:
+        lines.forget()
+        try:
+            yield next(reader)
+        except StopIteration:
+            return
+        except _TooLongError:
+            yield BadRow(_TOO_LONG)
+        except (csv.Error, _TooManyError):
+            lines.give_back()
+            yield BadRow(_UNCLOSED)
+
+
+def _parted(lines: _Lines, delimiter: str) -> Iterator[Row]:
+    while True:
+        lines.forget()
+        try:
+            yield next(lines).rstrip("\r\n").split(delimiter)
+        except StopIteration:
+            return
+        except _TooLongError:
+            yield BadRow(_TOO_LONG)
+
+
+class _TooLongError(Exception):
+    """A line over the limit; it has been skipped."""
+
+
+class _TooManyError(Exception):
+    """A row over too many lines."""
+
+
+class _Lines:
+    """A text's lines, of bounded length; those after the first of a row can be given back."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self._back: deque[str] = deque()
+        self._taken: list[str] = []
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._back.popleft() if self._back else self._text.readline(MOST_LINE)
+        if not line:
+            raise StopIteration
+        self._taken.append(line)
+        if len(line) >= MOST_LINE and line[-1] not in "\r\n":
+            self._skip()
+            raise _TooLongError
+        if len(self._taken) > MOST_LINES:
+            raise _TooManyError
+        return line
+
+    def forget(self) -> None:
+        """Begin a new row."""
+        self._taken.clear()
+
+    def give_back(self) -> None:
+        """Read the row's lines after the first once more, as rows of their own."""
+        self._back.extendleft(reversed(self._taken[1:]))
+
+    def _skip(self) -> None:
+        while (line := self._text.readline(MOST_LINE)) and line[-1] not in "\r\n":
+            pass

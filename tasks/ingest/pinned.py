@@ -1,0 +1,111 @@
+"""Inputs found below a prefix, pinned by ETag, and opened so that nothing but the pinned bytes is ever read."""
+
+from __future__ import annotations
+
+import fnmatch
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, Final, cast
+
+from tasks.ingest.errors import InputError
+from tasks.storage import Changed, Forbidden, Missing, Store
+
+PIECE: Final = 4 << 20
+GONE: Final = "the file was changed or removed after it was listed: run again"
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedInput:
+    """One input as found: nothing but these bytes will be read."""
+
+    key: str
+    etag: str
+    size: int
+    version_id: str = ""
+
+
+def pin(store: Store, include: Sequence[str], *, partition: str = "") -> list[PinnedInput]:
+    """Return the inputs whose names fit one of the patterns, by key; with `partition`, only those in such a folder.
+
+    Raises:
+        InputError: there is none.
+        StorageError: the store can't be listed.
+    """
+    found = [
+        PinnedInput(info.key, info.etag, info.size, info.version_id)
+        for info in store.list()
+        if _fits(info.key, include, partition)
+    ]
+    if not found:
+        where = f"{store.uri}/**/{partition}" if partition else store.uri
+        raise InputError(where, f"no input fits {', '.join(include)}: check source.records and source.include")
+    return sorted(found, key=lambda item: item.key)
+
+
+def opened(store: Store, item: PinnedInput) -> BinaryIO:
+    """Open an input, seekable; the caller closes it.
+
+    An object is read in ranges of 4 MB, each bound to the ETag, so that no connection waits while rows are worked on.
+
+    Raises:
+        InputError: changed or removed since it was pinned; also later, while reading.
+    """
+    with _Told(item.key):
+        stream = store.open(item.key, if_match=item.etag)
+    if stream.seekable():
+        return stream
+    stream.close()
+    return cast("BinaryIO", io.BufferedReader(_Ranges(store, item), PIECE))
+
+
+def _fits(key: str, include: Sequence[str], partition: str) -> bool:
+    *folders, name = key.split("/")
+    if partition and partition not in folders:
+        return False
+    return any(fnmatch.fnmatchcase(name.lower(), pattern.lower()) for pattern in include)
+
+
+class _Told:
+    """Turns what a store says of a pinned object into an `InputError`."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: object, _trace: object) -> None:
+        if isinstance(error, Changed | Missing):
+            raise InputError(self._key, GONE) from None
+        if isinstance(error, Forbidden):
+            raise InputError(self._key, "the store refuses to give it: check the key pair's rights") from None
+
+
+class _Ranges(io.RawIOBase):
+    """An object as a seekable raw file."""
+
+    def __init__(self, store: Store, item: PinnedInput) -> None:
+        super().__init__()
+        self._store, self._item, self._at = store, item, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._item.size}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # narrower than typeshed's buffer
+        end = min(self._at + len(buffer), self._item.size)
+        if end <= self._at:
+            return 0
+        with _Told(self._item.key):
+            data = self._store.get_range(self._item.key, self._at, end - 1, if_match=self._item.etag)
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)

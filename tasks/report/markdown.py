@@ -1,0 +1,144 @@
+"""What Prefect's pages show: totals and links, and record references where a person must act; never a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tasks.report.facts import CostFacts, Line
+from tasks.report.page import duration, money
+from tasks.text import Text
+
+
+def cost_markdown(facts: CostFacts, text: Text) -> str:
+    """Return the cost report as Markdown."""
+    low, high = money(facts.total.certain), money(facts.total.certain + facts.total.possible)
+    heads = [text(f"report.{key}") for key in ("sent", "answered", "refused", "in_doubt", "certain", "possible")]
+    rows = [(text(f"operation.{name}"), line) for name, line in facts.by["operation"].items()]
+    saved = [
+        f"- {text('report.' + one.reason)}: {one.calls:,} {text('report.calls_unit')}, {money(one.micros)}"
+        for one in facts.savings
+    ]
+    return "\n".join(
+        [
+            f"# {text('report.title')}",
+            _head(facts.run, text),
+            "",
+            f"**{text('report.bracket_text', low=low, high=high)}**",
+            "",
+            _table(["", *heads], [_cells(name, line) for name, line in [*rows, (text("report.total"), facts.total)]]),
+            "",
+            f"## {text('report.saved')}",
+            *saved,
+            "",
+            _foot(facts, text),
+        ]
+    )
+
+
+def results_markdown(facts: CostFacts, text: Text, links: Mapping[str, str]) -> str:
+    """Return the summary of a run's results as Markdown, with links to its files."""
+    total = sum(facts.outcomes.values())
+    rows = [
+        [text(f"outcome.{name}"), f"{count:,}", f"{100 * count / max(total, 1):.1f} %"]
+        for name, count in sorted(facts.outcomes.items(), key=lambda item: -item[1])
+    ]
+    return "\n".join(
+        [
+            f"# {text('report.results_title')}",
+            _head(facts.run, text),
+            "",
+            _table([text("report.outcomes"), text("report.records"), text("report.share")], rows),
+            "",
+            f"## {text('report.files')}",
+            *(f"- {name}: `{uri}`" for name, uri in links.items()),
+            "",
+            f"> {text('report.consequence')}",
+            "",
+            f"> {text('report.channel')}",
+        ]
+    )
+
+
+def exceptions_markdown(first: Sequence[Mapping[str, Any]], classes: Mapping[str, int], text: Text) -> str:
+    """Return the exceptions as Markdown: counts, then the first references; no names, no numbers, no customer keys."""
+    if not classes:
+        return f"# {text('report.exceptions')}\n\n{text('report.exceptions_none')}"
+    counts = [
+        [text(f"outcome.{name}"), f"{count:,}", text(f"action.{name}")] for name, count in sorted(classes.items())
+    ]
+    rows = [[f"`{row['record_ref']}`", text(f"outcome.{row['class']}"), row["priority"]] for row in first]
+    left = sum(classes.values()) - len(first)
+    heads = [text("column.class"), text("report.records"), text("column.suggested_action")]
+    more = [text("report.exceptions_more", count=left)] if left > 0 else []
+    return "\n".join(
+        [
+            f"# {text('report.exceptions')}",
+            "",
+            _table(heads, counts),
+            "",
+            _table([text("column.record_ref"), text("column.class"), text("column.priority")], rows),
+            "",
+            *more,
+        ]
+    )
+
+
+def plan_markdown(run: Any, plan: Mapping[str, Any], text: Text) -> str:
+    """Return the plan card as Markdown."""
+    kept = [
+        f"- {text('outcome.' + name)}: {count:,}"
+        for name, count in sorted(plan["dispositions"].items())
+        if name != "ask"
+    ]
+    asked = [[text(f"operation.{name}"), f"{count:,}"] for name, count in sorted(plan["operations"].items())]
+    return "\n".join(
+        [
+            f"# {text('plan.title')} · {run.run_id}",
+            _price(plan, text),
+            "",
+            _table([text("plan.ask"), text("report.calls")], asked),
+            "",
+            f"{text('plan.kept')}:",
+            *kept,
+            "",
+            f"{text('report.price')}: {plan['price_version']} — {plan['price_source']}",
+            "",
+            f"{text('plan.approve')}: `{run.plan_hash}`",
+        ]
+    )
+
+
+def _price(plan: Mapping[str, Any], text: Text) -> str:
+    likely, worst = money(plan["estimate"]["likely"]), money(plan["estimate"]["worst"])
+    parts = [
+        f"{text('report.records')}: **{plan['records']:,}**",
+        f"{text('plan.likely')}: **{likely}**",
+        f"{text('plan.worst')}: **{worst}** {plan['currency']}",
+        f"{text('plan.finish')}: {duration(plan['seconds'], text)}",
+    ]
+    return " · ".join(parts)
+
+
+def _foot(facts: CostFacts, text: Text) -> str:
+    parts = [
+        f"{text('report.throttled')}: {facts.throttled:,}",
+        f"{text('report.duration')}: {duration(facts.duration_s, text)}",
+        f"{text('report.price')}: {facts.run['price_version']}",
+    ]
+    return " · ".join(parts)
+
+
+def _head(run: Mapping[str, Any], text: Text) -> str:
+    state = text(f"state.{run['state']}")
+    return f"{text('report.business_date')} **{run['business_date']}** · `{run['run_id']}` · {state}"
+
+
+def _cells(name: str, line: Line) -> list[str]:
+    counts = (line.sent, line.answered, line.refused, line.in_doubt)
+    return [name, *(f"{count:,}" for count in counts), money(line.certain), money(line.possible)]
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, [":--", *["--:"] * (len(heads) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
