@@ -2,6 +2,17 @@
 
 from tasks.ingest.errors import InputError
 from tasks.ingest.inspection import FileReport, SourceReport, inspect_source
-from tasks.ingest.source import PinnedInput, pin, read_source
+from tasks.ingest.pinned import PinnedInput, pin
+from tasks.ingest.source import pin_source, read_inputs, read_source
 
-__all__ = ["FileReport", "InputError", "PinnedInput", "SourceReport", "inspect_source", "pin", "read_source"]
+__all__ = [
+    "FileReport",
+    "InputError",
+    "PinnedInput",
+    "SourceReport",
+    "inspect_source",
+    "pin",
+    "pin_source",
+    "read_inputs",
+    "read_source",
+]

@@ -2,77 +2,107 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter
-from contextlib import closing
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
-from tasks.ingest.columns import recognise
+from tasks.ingest.columns import shown
 from tasks.ingest.errors import InputError
-from tasks.ingest.source import PinnedInput, form_of, pin, raw_rows, read_input
-from tasks.records import RejectedRow
+from tasks.ingest.pinned import PinnedInput
+from tasks.ingest.source import columns_of, pin_source, records_of, table_of
+from tasks.records import Record, RejectedRow
+from tasks.records.layout import Layout
 from tasks.settings import Source
 from tasks.storage import Store
 
-FIRST = 5
+FIRST: Final = 5
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class FileReport:
-    """One input: how it was read, and what was found in it. Problems name rows and columns, never values."""
+    """One input: how it was read, and what was found in it. Problems name rows and columns, never values.
+
+    `recognised` maps each field to the heading it was found under.
+    """
 
     file: str
     form: str
-    recognised: tuple[str, ...]
+    recognised: Mapping[str, str]
     ignored: tuple[str, ...]
-    rows: int = 0
-    rejected: int = 0
-    problems: Counter[str] = field(default_factory=Counter)
-    first: list[str] = field(default_factory=list)
+    rows: int
+    rejected: int
+    problems: Mapping[str, int]
+    warnings: Mapping[str, int]
+    first: tuple[str, ...]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class SourceReport:
     """All inputs of a source, and what is wrong with those that can't be read."""
 
-    files: list[FileReport]
-    unreadable: list[str]
+    files: tuple[FileReport, ...]
+    unreadable: tuple[str, ...]
 
 
-def inspect_source(store: Store, source: Source) -> SourceReport:
-    """Read a whole source and say what was recognised; nothing is planned, nothing is asked."""
+@dataclass(slots=True)
+class _Counts:
+    rows: int = 0
+    rejected: int = 0
+    problems: Counter[str] = field(default_factory=Counter)
+    warnings: Counter[str] = field(default_factory=Counter)
+    first: list[str] = field(default_factory=list)
+
+    def take(self, row: Record | RejectedRow) -> None:
+        self.rows += 1
+        if isinstance(row, RejectedRow):
+            self.rejected += 1
+            self._note(row.record.source_row, row.column, row.detail or row.reason.value)
+            return
+        self.warnings.update(row.warnings)
+        for column, problem in row.problems:
+            self._note(row.source_row, column, problem)
+
+    def _note(self, row: int, column: str, problem: str) -> None:
+        what = f"{column}: {problem}" if column else problem
+        self.problems[what] += 1
+        if len(self.first) < FIRST:
+            self.first.append(f"row {row}, {what}")
+
+
+def inspect_source(
+    store: Store, source: Source, layout: Layout | None = None, on: dt.date | None = None
+) -> SourceReport:
+    """Read a whole source and say what was recognised; nothing is planned, nothing is asked.
+
+    Raises:
+        InputError: there is no input at all.
+    """
+    layout = layout or Layout()
     files, unreadable = [], []
-    for item in pin(store, source.include):
+    for item in pin_source(store, source, layout, on):
         try:
-            files.append(_inspect(store, item, source))
+            files.append(_inspect(store, item, source, layout))
         except InputError as error:
             unreadable.append(str(error))
-    return SourceReport(files, unreadable)
+    return SourceReport(tuple(files), tuple(unreadable))
 
 
-def _inspect(store: Store, item: PinnedInput, source: Source) -> FileReport:
-    report = _headed(store, item, source)
-    for row in read_input(store, item, source):
-        report.rows += 1
-        if isinstance(row, RejectedRow):
-            report.rejected += 1
-            _note(report, row.record.source_row, row.column, row.detail or row.reason.value)
-        else:
-            for column, problem in row.problems:
-                _note(report, row.source_row, column, problem)
-    return report
-
-
-def _headed(store: Store, item: PinnedInput, source: Source) -> FileReport:
-    parquet = item.key.lower().endswith(".parquet")
-    form = None if parquet else form_of(store, item, source)
-    with closing(store.open(item.key, if_match=item.etag)) as stream:
-        heading = next(raw_rows(store, item, stream, source), (1, []))[1]
-    columns = recognise(item.key, heading, source.columns)
-    said = "parquet" if form is None else f"{form.encoding}, delimiter {form.delimiter!r}"
-    return FileReport(item.key, said, tuple(columns.places), columns.ignored)
-
-
-def _note(report: FileReport, row: int, column: str, problem: str) -> None:
-    report.problems[f"{column}: {problem}" if column else problem] += 1
-    if len(report.first) < FIRST:
-        report.first.append(f"row {row}" + (f", {column}" if column else "") + f": {problem}")
+def _inspect(store: Store, item: PinnedInput, source: Source, layout: Layout) -> FileReport:
+    table = table_of(store, item, source, layout)
+    columns = columns_of(item.key, table, source, layout)
+    counts = _Counts()
+    for row in records_of(item.key, table, columns, layout):
+        counts.take(row)
+    return FileReport(
+        file=item.key,
+        form=table.form,
+        recognised={name: shown(table.headings[place]) for name, place in columns.places.items()},
+        ignored=columns.ignored,
+        rows=counts.rows,
+        rejected=counts.rejected,
+        problems=dict(counts.problems.most_common()),
+        warnings=dict(counts.warnings),
+        first=tuple(counts.first),
+    )

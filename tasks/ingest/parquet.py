@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
@@ -13,6 +15,8 @@ from tasks.ingest.errors import InputError
 from tasks.ingest.table import Row, Table, number_text
 
 ROWS: Final = 10_000
+MOST_GROUP: Final = 2 << 30
+"""Bytes of one row group, unpacked: what has to be held at once."""
 
 
 def read_parquet(file: str, stream: BinaryIO) -> Table:
@@ -25,8 +29,9 @@ def read_parquet(file: str, stream: BinaryIO) -> Table:
         table = pq.ParquetFile(pa.PythonFile(stream, mode="r"))
     except (pa.ArrowException, OSError):
         raise InputError(file, "not a Parquet file that can be read") from None
-    names = list(table.schema_arrow.names)
-    return Table("Parquet", names, _rows(file, table))
+    if any(table.metadata.row_group(at).total_byte_size > MOST_GROUP for at in range(table.num_row_groups)):
+        raise InputError(file, "a row group of more than 2 GB: write it in smaller ones")
+    return Table("Parquet", list(table.schema_arrow.names), _rows(file, table))
 
 
 def _rows(file: str, table: pq.ParquetFile) -> Iterator[tuple[int, Row]]:
@@ -57,7 +62,9 @@ def _text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, float):
-        return number_text(value) if value == value else ""  # noqa: PLR0124  # pandas writes a blank as NaN
+        return "" if math.isnan(value) else number_text(value)  # pandas writes a blank as NaN
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     if isinstance(value, dt.datetime) and not value.time():
         return value.date().isoformat()
     return str(value)

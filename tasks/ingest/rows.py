@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tasks.ingest.columns import Columns
+from tasks.ingest.table import BadRow, FromNumber, Row
 from tasks.privacy import Personal
 from tasks.records import Outcome, Reason, Record, RejectedRow
 from tasks.records.names import check_name
 from tasks.records.numbers import check_number
 
 RESIDENT: Final = frozenset(
-    {
-        "",
-        "身份证",
-        "居民身份证",
-        "二代身份证",
-        "中国居民身份证",
-        "01",
-        "0",
-        "id_card",
-        "idcard",
-        "resident_id",
-        "id card",
-    }
+    (
+        *("", "身份证", "居民身份证", "二代身份证", "第二代居民身份证", "中国居民身份证", "中华人民共和国居民身份证"),
+        *("01", "0", "111", "110001", "idcard", "residentid", "residentidcard", "residentidentitycard"),
+    )
 )
-PERMIT: Final = frozenset({"港澳台居住证", "港澳台居民居住证", "residence_permit"})
+"""Kinds of document that are a resident identity card; 111 is GA/T 517's code, 110001 the banks'."""
+
+PERMIT: Final = frozenset(
+    (
+        *("港澳台居住证", "港澳台居民居住证", "港澳居民居住证", "台湾居民居住证"),
+        "residencepermit",
+    )
+)
+"""Residence permits of Hong Kong, Macao and Taiwan residents: checked like cards, with their data given as text."""
+
 MOST_KEY: Final = 200
+MOST_TEXT: Final = 1_000
 _PLAIN: Final = (
     "id_valid_to",
     "org_code",
@@ -40,47 +43,100 @@ _PLAIN: Final = (
     "cost_centre",
     "required_check",
     "actions",
+    "id_type",
 )
 _KEYS: Final = ("face_key", "card_front_key", "card_back_key", "video_key")
+TEMPLATE_FIELDS: Final = ("customer_no", "org_code", "cost_centre", "consent_ref")
+"""What a key template may name; all of it text that was found printable."""
+
+_LOST: Final = "stored as a number, which loses digits: store it as text"
+_BROKEN: Final = "control characters or broken encoding"
 
 
-def record_of(file: str, number: int, row: Sequence[str], columns: Columns, width: int) -> Record | RejectedRow:
-    """Return the record of a row, its text normalised; or why it can't be one."""
-    record = _record(file, number, row, columns)
-    if len(row) != width:
-        return RejectedRow(record, Outcome.REJECTED, Reason.BAD_DATA, "", f"{len(row)} cells, the heading has {width}")
-    if not _sound_key(record.customer_no.reveal()):
-        return RejectedRow(record, Outcome.REJECTED, Reason.BAD_DATA, "customer_no", "empty, too long or unprintable")
-    if record.id_type.lower() not in RESIDENT | PERMIT:
+def record_of(
+    file: str, number: int, row: Row, columns: Columns, media_keys: Mapping[str, str] | None = None
+) -> Record | RejectedRow:
+    """Return the record of a row, its text normalised; or why it can't be one.
+
+    What is wrong with name and number alone is kept in the record's `problems`: the check decides whether it matters.
+    """
+    if isinstance(row, BadRow):
+        return _rejected(Record(file, number, Personal("")), "", row.problem)
+    record = _record(file, number, row, columns, media_keys or {})
+    if len(row) < columns.width or any(cell.strip() for cell in row[columns.width :]):
+        return _rejected(record, "", f"{len(row)} cells, the heading has {columns.width}")
+    unsound = _unsound_column(row, columns)
+    if unsound:
+        return _rejected(record, *unsound)
+    if _kind(record.id_type) not in RESIDENT | PERMIT:
         return RejectedRow(record, Outcome.REJECTED, Reason.UNSUPPORTED_DOCUMENT, "id_type", "not a resident id")
     return record
 
 
-def _record(file: str, number: int, row: Sequence[str], columns: Columns) -> Record:
-    told: dict[str, Any] = {field: _clean(columns.value(row, field)) for field in _PLAIN}
-    told |= {field: Personal(value) for field in _KEYS if (value := columns.value(row, field))}
-    name = check_name(columns.value(row, "name")) if columns.value(row, "name") else None
-    checked = check_number(columns.value(row, "id_number")) if columns.value(row, "id_number") else None
-    problems = tuple(
-        (column, found.problem) for column, found in (("name", name), ("id_number", checked)) if found and found.problem
-    )
-    return Record(
-        source_file=file,
-        source_row=number,
-        customer_no=Personal(_clean(columns.value(row, "customer_no"))),
-        name=Personal(name.text) if name and name.text else None,
-        id_type=_clean(columns.value(row, "id_type")),
-        id_number=Personal(checked.text) if checked and checked.text else None,
-        problems=problems,
-        warnings=(*(name.warnings if name else ()), *(checked.warnings if checked else ())),
-        **told,
-    )
+def _rejected(record: Record, column: str, problem: str) -> RejectedRow:
+    return RejectedRow(record, Outcome.REJECTED, Reason.BAD_DATA, column, problem)
+
+
+def _record(file: str, number: int, row: Sequence[str], columns: Columns, media_keys: Mapping[str, str]) -> Record:
+    told: dict[str, Any] = {field: _clean(columns.value(row, field)) for field in _PLAIN if field in columns.places}
+    customer_no = _clean(columns.value(row, "customer_no"))
+    told |= _keys(row, columns, media_keys, {**told, "customer_no": customer_no})
+    problems: list[tuple[str, str]] = []
+    warnings: tuple[str, ...] = ()
+    for column, check in (("name", check_name), ("id_number", check_number)):
+        raw = columns.value(row, column)
+        if isinstance(raw, FromNumber):
+            problems.append((column, _LOST))
+        elif raw and not raw.isspace():
+            found = check(raw)
+            warnings += found.warnings
+            if found.problem:
+                problems.append((column, found.problem))
+            else:
+                told[column] = Personal(found.text)
+    return Record(file, number, Personal(customer_no), problems=tuple(problems), warnings=warnings, **told)
+
+
+def _keys(
+    row: Sequence[str], columns: Columns, media_keys: Mapping[str, str], told: Mapping[str, str]
+) -> dict[str, Personal[str]]:
+    found = {field: columns.value(row, field).strip() for field in _KEYS if field in columns.places}
+    for field, template in media_keys.items():
+        if not found.get(field):
+            found[field] = template.format_map({name: told.get(name, "") for name in TEMPLATE_FIELDS})
+    return {field: Personal(key) for field, key in found.items() if key}
+
+
+def _unsound_column(row: Sequence[str], columns: Columns) -> tuple[str, str] | None:
+    """Return the first recognised column whose text can't be carried on, and why; names and numbers have own rules."""
+    key = columns.value(row, "customer_no")
+    if not 0 < len(key.strip()) <= MOST_KEY:
+        return "customer_no", f"empty, or longer than {MOST_KEY} characters"
+    if isinstance(key, FromNumber) and not key.isdecimal():
+        return "customer_no", _LOST
+    if not key.strip().isprintable():
+        return "customer_no", _BROKEN
+    for field in (*_PLAIN, *_KEYS):
+        text = columns.value(row, field)
+        if text.isascii() and text.isprintable() and len(text) <= MOST_TEXT:
+            continue
+        if len(text) > MOST_TEXT:
+            return field, f"longer than {MOST_TEXT} characters"
+        if any(map(_is_broken, text)):
+            return field, _BROKEN
+    return None
+
+
+def _is_broken(letter: str) -> bool:
+    return letter == "\ufffd" or (unicodedata.category(letter) in {"Cc", "Cs"} and letter not in "\t\r\n")
+
+
+def _kind(id_type: str) -> str:
+    return unicodedata.normalize("NFKC", id_type).casefold().replace(" ", "").replace("_", "")
 
 
 def _clean(text: str) -> str:
-    """Return text without what a table or a page could stumble over: control characters and broken encoding."""
-    return "".join(letter for letter in text[:1_000] if letter.isprintable())
-
-
-def _sound_key(key: str) -> bool:
-    return 0 < len(key) <= MOST_KEY
+    """Return text on one line, without what a table or a page could stumble over, and no longer than needed."""
+    if text.isascii() and text.isprintable():
+        return text.strip()[:MOST_TEXT]
+    return "".join(letter for letter in " ".join(text[:MOST_TEXT].split()) if letter.isprintable())

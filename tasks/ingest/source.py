@@ -1,61 +1,61 @@
-"""A source prefix: its inputs listed, pinned by ETag, and read one after the other."""
+"""A source prefix: its inputs listed, pinned, and read one after the other in whatever form each is written."""
 
 from __future__ import annotations
 
-import fnmatch
+import datetime as dt
+import string
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import Final
 
-from tasks.ingest import csv_rows, parquet_rows
-from tasks.ingest.columns import recognise
+from tasks.ingest.columns import Columns, is_heading, recognise
+from tasks.ingest.delimited import read_delimited
 from tasks.ingest.errors import InputError
-from tasks.ingest.rows import record_of
+from tasks.ingest.jsonl import read_jsonl
+from tasks.ingest.parquet import read_parquet
+from tasks.ingest.pinned import PinnedInput, opened, pin
+from tasks.ingest.rows import TEMPLATE_FIELDS, record_of
+from tasks.ingest.table import BadRow, Table
+from tasks.ingest.unpack import bare, unpacked
+from tasks.ingest.xlsx import read_xlsx
 from tasks.records import Record, RejectedRow
+from tasks.records.layout import Layout
 from tasks.settings import Source
-from tasks.storage import Changed, Missing, Store
+from tasks.storage import Store
 
 TOGETHER: Final = 5_000
-
-Rows = Iterator[tuple[int, list[str]]]
-
-
-@dataclass(frozen=True, slots=True)
-class PinnedInput:
-    """One input as found: nothing but these bytes will be read."""
-
-    key: str
-    etag: str
-    size: int
-    version_id: str = ""
+_PLAIN: Final = Layout()
 
 
-def pin(store: Store, include: Sequence[str]) -> list[PinnedInput]:
-    """Return the source's inputs whose names fit one of the patterns, by key.
-
-    Raises:
-        InputError: there is none.
-    """
-    found = [
-        PinnedInput(info.key, info.etag, info.size, info.version_id)
-        for info in store.list()
-        if any(fnmatch.fnmatch(info.key.rsplit("/", 1)[-1], pattern) for pattern in include)
-    ]
-    if not found:
-        raise InputError(store.uri, f"no input fits {', '.join(include)}: check source.records and source.include")
-    return sorted(found, key=lambda item: item.key)
-
-
-def read_source(store: Store, source: Source) -> Iterator[list[Record | RejectedRow]]:
+def read_source(
+    store: Store, source: Source, layout: Layout = _PLAIN, on: dt.date | None = None
+) -> Iterator[list[Record | RejectedRow]]:
     """Yield the rows of all inputs in batches of up to 5,000.
 
+    Args:
+        store: the store below the source prefix.
+        source: patterns, columns, encoding and delimiter.
+        layout: what else there is to know of it.
+        on: the business date, for a layout with partitions.
+
     Raises:
-        InputError: an input is empty, can't be read, lacks a column, or is no longer the one that was pinned.
+        InputError: there is no input; or one is empty, can't be read, lacks a column, or is no longer what was pinned.
     """
+    return read_inputs(store, pin_source(store, source, layout, on), source, layout)
+
+
+def pin_source(store: Store, source: Source, layout: Layout = _PLAIN, on: dt.date | None = None) -> list[PinnedInput]:
+    """Return the inputs of a source, pinned; with a partition in the layout, those of the business date."""
+    return pin(store, source.include, partition=on.strftime(layout.partition) if layout.partition and on else "")
+
+
+def read_inputs(
+    store: Store, inputs: Sequence[PinnedInput], source: Source, layout: Layout = _PLAIN
+) -> Iterator[list[Record | RejectedRow]]:
+    """Yield the rows of pinned inputs in batches of up to 5,000; see `read_source`."""
     batch: list[Record | RejectedRow] = []
-    for item in pin(store, source.include):
-        for row in read_input(store, item, source):
+    for item in inputs:
+        for row in read_input(store, item, source, layout):
             batch.append(row)
             if len(batch) >= TOGETHER:
                 yield batch
@@ -64,35 +64,50 @@ def read_source(store: Store, source: Source) -> Iterator[list[Record | Rejected
         yield batch
 
 
-def read_input(store: Store, item: PinnedInput, source: Source) -> Iterator[Record | RejectedRow]:
-    """Yield one input's rows; see `read_source`."""
-    with closing(_opened(store, item)) as stream:
-        lines = raw_rows(store, item, stream, source)
-        heading = next(lines, None)
-        if heading is None:
-            raise InputError(item.key, "the file has no heading")
-        columns = recognise(item.key, heading[1], source.columns)
-        width = len(heading[1])
-        for number, row in lines:
-            if any(cell.strip() for cell in row):
-                yield record_of(item.key, number, row, columns, width)
+def read_input(
+    store: Store, item: PinnedInput, source: Source, layout: Layout = _PLAIN
+) -> Iterator[Record | RejectedRow]:
+    """Yield one input's rows; blank ones are left out. See `read_source`."""
+    table = table_of(store, item, source, layout)
+    return records_of(item.key, table, columns_of(item.key, table, source, layout), layout)
 
 
-def raw_rows(store: Store, item: PinnedInput, stream: BinaryIO, source: Source) -> Rows:
-    """Return one input's rows as text, the heading first."""
-    if item.key.lower().endswith(".parquet"):
-        return parquet_rows.rows(item.key, stream)
-    return csv_rows.rows(item.key, stream, form_of(store, item, source))
+def records_of(file: str, table: Table, columns: Columns, layout: Layout = _PLAIN) -> Iterator[Record | RejectedRow]:
+    """Yield a table's rows as records or rejected rows."""
+    for number, row in table.rows:
+        if isinstance(row, BadRow) or any(row):
+            found = record_of(file, number, row, columns, layout.media_keys)
+            if isinstance(found, Record) or isinstance(row, BadRow) or any(cell.strip() for cell in row):
+                yield found
 
 
-def form_of(store: Store, item: PinnedInput, source: Source) -> csv_rows.TextForm:
-    """Return a text input's encoding and delimiter."""
-    sample = store.get_range(item.key, 0, csv_rows.SAMPLE_BYTES - 1, if_match=item.etag) if item.size else b""
-    return csv_rows.detect(item.key, sample, encoding=source.encoding, delimiter=source.delimiter)
+def columns_of(file: str, table: Table, source: Source, layout: Layout = _PLAIN) -> Columns:
+    """Return which column is which.
+
+    Raises:
+        InputError: see `recognise`; or a key template names what is no field.
+    """
+    for template in layout.media_keys.values():
+        named = [name for _text, name, _spec, _conversion in string.Formatter().parse(template) if name is not None]
+        if not set(named) <= set(TEMPLATE_FIELDS):
+            raise InputError(file, f"a key template may name {', '.join(TEMPLATE_FIELDS)} and nothing else")
+    return recognise(file, table.headings, source.columns)
 
 
-def _opened(store: Store, item: PinnedInput) -> BinaryIO:
-    try:
-        return store.open(item.key, if_match=item.etag)
-    except (Changed, Missing):
-        raise InputError(item.key, "the file was changed or removed after it was listed: run again") from None
+def table_of(store: Store, item: PinnedInput, source: Source, layout: Layout = _PLAIN) -> Table:
+    """Open one input by the ending of its name; what is none of the other forms is delimited text."""
+    name = bare(item.key)
+    if name.endswith(".parquet"):
+        return read_parquet(item.key, opened(store, item))
+    if name.endswith(".xlsx"):
+        with closing(opened(store, item)) as stream:
+            return read_xlsx(item.key, stream, lambda row: is_heading(row, source.columns), layout.sheet)
+    if name.endswith((".jsonl", ".ndjson")):
+        return read_jsonl(item.key, unpacked(item.key, opened(store, item), item.size))
+    return read_delimited(
+        item.key,
+        lambda: unpacked(item.key, opened(store, item), item.size),
+        encoding=source.encoding,
+        delimiter=source.delimiter or ("\t" if name.endswith(".tsv") else ""),
+        headings=layout.headings,
+    )

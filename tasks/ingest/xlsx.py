@@ -28,7 +28,7 @@ def read_xlsx(file: str, stream: BinaryIO, is_heading: Callable[[Sequence[str]],
     """
     _check_size(file, stream)
     try:
-        book = CalamineWorkbook.from_filelike(stream)  # type: ignore[arg-type]  # any file will do
+        book = CalamineWorkbook.from_filelike(stream)
         names = [name for name in book.sheet_names if not sheet or name == sheet]
         found = [(name, at) for name in names if (at := _heading(book.get_sheet_by_name(name), is_heading)) is not None]
         chosen = _only(file, found, sheet)
