@@ -126,7 +126,8 @@ def runs(profile: Profile, as_json: Json = False) -> None:
             {"run_id": row.run_id, "business_date": row.business_date.isoformat(), "state": row.state, "stop": row.stop}
             for row in held.ledger.runs(held.profile.name)
         ]
-        _print({"runs": found}, as_json, lambda: [typer.echo("  ".join(map(str, one.values()))) for one in found])
+        lines = "\n".join("  ".join(map(str, one.values())) for one in found)
+        _print({"runs": found}, as_json, lambda: typer.echo(lines))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""A whole night on this machine: starts every part, runs the real backfill flow, and holds the end against data/expected."""
+"""A whole night on this machine: every part, the real backfill flow, and its end held against data/expected."""
 
 from __future__ import annotations
 
@@ -36,9 +36,10 @@ def demo_night(home: Path, say: Say) -> dict[str, Any]:
             order, wanted = _order(held, Order)
             ended = asyncio.run(backfill(order))
             differs = _differences(_found(held, ended), wanted)
+            files = _copied(held, ended, home)
         finally:
             runtime.close("demo")
-        return ended | {"as_expected": not differs, "differences": differs, "again": ended["sequence"] > 1}
+        return ended | files | {"as_expected": not differs, "differences": differs, "again": ended["sequence"] > 1}
 
 
 def _order(held: Any, order: Any) -> tuple[Any, dict[str, Any]]:
@@ -51,6 +52,19 @@ def _order(held: Any, order: Any) -> tuple[Any, dict[str, Any]]:
     return order(profile="demo", business_date=date, replan=finished), wanted
 
 
+def _copied(held: Any, ended: dict[str, Any], home: Path) -> dict[str, str]:
+    """Copy a night's files out of the demo's store, which stops with the demo, and return their paths."""
+    folder = home / "results" / ended["run_id"] / f"r{ended['revision']}"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    base = f"{ended['run_id']}/r{ended['revision']}/"
+    for item in held.results.list(base):
+        path = folder / item.key.removeprefix(base)
+        path.touch(mode=0o600)
+        path.write_bytes(held.results.get(item.key))
+    names = {"results": "results.xlsx", "report": "report.html", "manifest": "manifest.json"}
+    return {key: str(folder / name) for key, name in names.items()}
+
+
 def _found(held: Any, ended: dict[str, Any]) -> dict[str, Any]:
     """Return how the night ended, in the form of data/expected, from the results as they lie in the store."""
     base = f"{ended['run_id']}/r{ended['revision']}"
@@ -60,15 +74,12 @@ def _found(held: Any, ended: dict[str, Any]) -> dict[str, Any]:
     for group in groups:
         if group.charge == "certain":
             paid[group.family] = paid.get(group.family, 0) + group.n
-    by_file = results.groupby(["source_file", "outcome"]).size()
+    by_file = results.groupby("source_file")["outcome"]
     return {
         "records": len(results),
         "outcomes": {str(name): int(count) for name, count in results["outcome"].value_counts().items()},
         "reasons": {str(name): int(n) for name, n in results["reason"].value_counts().items() if name},
-        "by_file": {
-            str(file): {str(name): int(count) for (_, name), count in part.items()}
-            for file, part in by_file.groupby(level=0)
-        },
+        "by_file": {str(file): {str(k): int(n) for k, n in part.value_counts().items()} for file, part in by_file},
         "paid_calls": paid,
         "in_doubt_calls": sum(group.n for group in groups if group.state == "in_doubt"),
     }

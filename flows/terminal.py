@@ -15,8 +15,8 @@ EXIT: Final = {"completed": 0, "completed_with_exceptions": 3, "failed": 1}
 _USAGE: Final = frozenset({"ProfileError", "MissingSecretError", "PriceError", "Misconfigured", "StoreNotStartedError"})
 _ERRORS: Final = frozenset(
     {
-        "WrongLedgerError", "LedgerUnavailableError", "LedgerError", "RunBusyError", "StagingError", "NotConservedError",
-        "ContractError", "Unavailable", "Forbidden", "Missing", "ProviderNotStartedError", "FencedError", "TokenError",
+        "WrongLedgerError", "LedgerUnavailableError", "LedgerError", "RunBusyError", "StagingError",
+        "NotConservedError", "ContractError", "Unavailable", "Forbidden", "Missing", "ProviderNotStartedError", "FencedError", "TokenError",
     }
 )  # fmt: skip
 

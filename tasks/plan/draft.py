@@ -81,7 +81,7 @@ class Draft:
         """Return the calls to be made, by family."""
         totals: Counter[str] = Counter()
         for operation, count in self.asked.items():
-            totals[OPERATIONS[Operation(operation)].family] += count
+            totals[OPERATIONS[Operation(operation)].family.value] += count
         return dict(totals)
 
     def _count(self, row: dict[str, Any]) -> None:

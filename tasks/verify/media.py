@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import Any
 
 from tasks.media import MediaLimits, whole_problem
@@ -12,12 +11,13 @@ from tasks.staging import MEDIA_KINDS
 from tasks.storage import Changed, Forbidden, Missing, Store
 
 
-@dataclass(frozen=True, slots=True)
 class UnfitError(Exception):
     """A record's media can't be sent: the reason, and the column that named them."""
 
-    reason: Reason
-    column: str
+    def __init__(self, reason: Reason, column: str) -> None:
+        super().__init__(f"{column}: {reason}")
+        self.reason = reason
+        self.column = column
 
 
 async def fetch(store: Store, row: dict[str, Any], limits: MediaLimits) -> dict[str, bytes]:
