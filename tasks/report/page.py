@@ -44,6 +44,8 @@ def duration(seconds: float, text: Text) -> str:
     whole = round(seconds)
     if whole < 60:
         return text("report.seconds", seconds=whole)
+    if whole >= 3600:
+        return text("report.hours", hours=whole // 3600, minutes=whole % 3600 // 60)
     return text("report.minutes", minutes=whole // 60, seconds=whole % 60)
 
 
