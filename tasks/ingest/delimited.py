@@ -34,7 +34,7 @@ def read_delimited(
 
     Args:
         file: the input's name, for errors.
-        stream: opens it; called twice.
+        stream: opens it; called twice, and whoever gives it closes it.
         encoding: empty: told from the bytes.
         delimiter: empty: told from the heading. One of several characters parts cells without quoting.
         headings: empty: the first row that is not blank.
@@ -63,7 +63,7 @@ def _sniffed(text: str) -> str:
 
 
 def _numbered(stream: Callable[[], BinaryIO], encoding: str, delimiter: str) -> Iterator[tuple[int, Row]]:
-    with closing(io.TextIOWrapper(stream(), encoding=encoding, errors="replace", newline="")) as text:
+    with io.TextIOWrapper(stream(), encoding=encoding, errors="replace", newline="") as text:
         lines = _Lines(text)
         rows = _quoted(lines, delimiter) if len(delimiter) == 1 else _parted(lines, delimiter)
         yield from enumerate(rows, start=1)

@@ -35,7 +35,7 @@ def detect(file: str, stream: BinaryIO, given: str = "") -> tuple[str, str]:
 
 def _known(file: str, given: str) -> str:
     try:
-        b"".decode(given)
+        "a".encode(given)
     except LookupError:
         raise InputError(file, f"{given!r} is no text encoding: {ADVICE}") from None
     return "utf-8-sig" if codecs.lookup(given).name == "utf-8" else given

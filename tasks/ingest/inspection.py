@@ -90,11 +90,11 @@ def inspect_source(
 
 
 def _inspect(store: Store, item: PinnedInput, source: Source, layout: Layout) -> FileReport:
-    table = table_of(store, item, source, layout)
-    columns = columns_of(item.key, table, source, layout)
     counts = _Counts()
-    for row in records_of(item.key, table, columns, layout):
-        counts.take(row)
+    with table_of(store, item, source, layout) as table:
+        columns = columns_of(item.key, table, source, layout)
+        for row in records_of(item.key, table, columns, layout):
+            counts.take(row)
     return FileReport(
         file=item.key,
         form=table.form,

@@ -26,12 +26,13 @@ def read_parquet(file: str, stream: BinaryIO) -> Table:
         InputError: not Parquet, or damaged; also later, while rows are read.
     """
     try:
-        table = pq.ParquetFile(pa.PythonFile(stream, mode="r"))
-    except (pa.ArrowException, OSError):
+        table = pq.ParquetFile(pa.PythonFile(stream, mode="r"), pre_buffer=False)
+        names = list(table.schema_arrow.names)
+    except (pa.ArrowException, OSError, ValueError):
         raise InputError(file, "not a Parquet file that can be read") from None
     if any(table.metadata.row_group(at).total_byte_size > MOST_GROUP for at in range(table.num_row_groups)):
         raise InputError(file, "a row group of more than 2 GB: write it in smaller ones")
-    return Table("Parquet", list(table.schema_arrow.names), _rows(file, table))
+    return Table("Parquet", names, _rows(file, table))
 
 
 def _rows(file: str, table: pq.ParquetFile) -> Iterator[tuple[int, Row]]:
@@ -41,7 +42,7 @@ def _rows(file: str, table: pq.ParquetFile) -> Iterator[tuple[int, Row]]:
             for row in zip(*map(_texts, batch.columns), strict=True):
                 number += 1
                 yield number, row
-    except (pa.ArrowException, OSError):
+    except (pa.ArrowException, OSError, ValueError):
         raise InputError(file, "a damaged Parquet file", row=number + 1) from None
 
 
@@ -65,6 +66,6 @@ def _text(value: Any) -> str:
         return "" if math.isnan(value) else number_text(value)  # pandas writes a blank as NaN
     if isinstance(value, Decimal):
         return f"{value:f}"
-    if isinstance(value, dt.datetime) and not value.time():
+    if isinstance(value, dt.datetime) and value.time() == dt.time():
         return value.date().isoformat()
     return str(value)

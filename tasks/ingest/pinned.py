@@ -56,7 +56,7 @@ def opened(store: Store, item: PinnedInput) -> BinaryIO:
     if stream.seekable():
         return stream
     stream.close()
-    return cast("BinaryIO", io.BufferedReader(_Ranges(store, item), PIECE))
+    return cast("BinaryIO", io.BufferedReader(_Ranges(store, item)))
 
 
 def _fits(key: str, include: Sequence[str], partition: str) -> bool:
@@ -83,11 +83,13 @@ class _Told:
 
 
 class _Ranges(io.RawIOBase):
-    """An object as a seekable raw file."""
+    """An object as a seekable raw file, of which one piece is held."""
 
     def __init__(self, store: Store, item: PinnedInput) -> None:
         super().__init__()
-        self._store, self._item, self._at = store, item, 0
+        self._store, self._item = store, item
+        self._at = self._piece_at = 0
+        self._piece = b""
 
     def readable(self) -> bool:
         return True
@@ -101,11 +103,18 @@ class _Ranges(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # narrower than typeshed's buffer
-        end = min(self._at + len(buffer), self._item.size)
-        if end <= self._at:
+        if self._at >= self._item.size:
             return 0
-        with _Told(self._item.key):
-            data = self._store.get_range(self._item.key, self._at, end - 1, if_match=self._item.etag)
+        if not self._piece_at <= self._at < self._piece_at + len(self._piece):
+            self._fetch()
+        start = self._at - self._piece_at
+        data = self._piece[start : start + len(buffer)]
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
+
+    def _fetch(self) -> None:
+        end = min(self._at + PIECE, self._item.size) - 1
+        with _Told(self._item.key):
+            self._piece = self._store.get_range(self._item.key, self._at, end, if_match=self._item.etag)
+        self._piece_at = self._at

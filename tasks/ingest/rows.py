@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from tasks.ingest.columns import Columns
@@ -29,21 +31,25 @@ PERMIT: Final = frozenset(
 )
 """Residence permits of Hong Kong, Macao and Taiwan residents: checked like cards, with their data given as text."""
 
+_OWN_RULES: Final = frozenset({"customer_no", "name", "id_number"})
+_CONTROLS: Final = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\ufffd]")
 MOST_KEY: Final = 200
 MOST_TEXT: Final = 1_000
-_PLAIN: Final = (
-    "id_valid_to",
-    "org_code",
-    "risk_level",
-    "due_date",
-    "check_reason",
-    "purpose",
-    "legal_basis",
-    "consent_ref",
-    "cost_centre",
-    "required_check",
-    "actions",
-    "id_type",
+_PLAIN: Final = frozenset(
+    (
+        "id_valid_to",
+        "org_code",
+        "risk_level",
+        "due_date",
+        "check_reason",
+        "purpose",
+        "legal_basis",
+        "consent_ref",
+        "cost_centre",
+        "required_check",
+        "actions",
+        "id_type",
+    )
 )
 _KEYS: Final = ("face_key", "card_front_key", "card_back_key", "video_key")
 TEMPLATE_FIELDS: Final = ("customer_no", "org_code", "cost_centre", "consent_ref")
@@ -78,7 +84,7 @@ def _rejected(record: Record, column: str, problem: str) -> RejectedRow:
 
 
 def _record(file: str, number: int, row: Sequence[str], columns: Columns, media_keys: Mapping[str, str]) -> Record:
-    told: dict[str, Any] = {field: _clean(columns.value(row, field)) for field in _PLAIN if field in columns.places}
+    told: dict[str, Any] = {field: _clean(columns.value(row, field)) for field in columns.places if field in _PLAIN}
     customer_no = _clean(columns.value(row, "customer_no"))
     told |= _keys(row, columns, media_keys, {**told, "customer_no": customer_no})
     problems: list[tuple[str, str]] = []
@@ -114,29 +120,23 @@ def _unsound_column(row: Sequence[str], columns: Columns) -> tuple[str, str] | N
         return "customer_no", f"empty, or longer than {MOST_KEY} characters"
     if isinstance(key, FromNumber) and not key.isdecimal():
         return "customer_no", _LOST
-    if not key.strip().isprintable():
+    if not key.strip().isprintable() or "\ufffd" in key:
         return "customer_no", _BROKEN
-    for field in (*_PLAIN, *_KEYS):
-        text = columns.value(row, field)
-        if text.isascii() and text.isprintable() and len(text) <= MOST_TEXT:
-            continue
-        if len(text) > MOST_TEXT:
+    for field, place in columns.places.items():
+        if len(row[place]) > MOST_TEXT:
             return field, f"longer than {MOST_TEXT} characters"
-        if any(map(_is_broken, text)):
+        if field not in _OWN_RULES and _CONTROLS.search(row[place]):
             return field, _BROKEN
     return None
 
 
-def _is_broken(letter: str) -> bool:
-    return letter == "\ufffd" or (unicodedata.category(letter) in {"Cc", "Cs"} and letter not in "\t\r\n")
-
-
+@lru_cache(maxsize=256)
 def _kind(id_type: str) -> str:
     return unicodedata.normalize("NFKC", id_type).casefold().replace(" ", "").replace("_", "")
 
 
 def _clean(text: str) -> str:
     """Return text on one line, without what a table or a page could stumble over, and no longer than needed."""
-    if text.isascii() and text.isprintable():
+    if text.isprintable():
         return text.strip()[:MOST_TEXT]
     return "".join(letter for letter in " ".join(text[:MOST_TEXT].split()) if letter.isprintable())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import string
-from collections.abc import Iterator, Sequence
-from contextlib import closing
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from typing import BinaryIO, Final
 
 from tasks.ingest.columns import Columns, is_heading, recognise
 from tasks.ingest.delimited import read_delimited
@@ -68,8 +68,8 @@ def read_input(
     store: Store, item: PinnedInput, source: Source, layout: Layout = _PLAIN
 ) -> Iterator[Record | RejectedRow]:
     """Yield one input's rows; blank ones are left out. See `read_source`."""
-    table = table_of(store, item, source, layout)
-    return records_of(item.key, table, columns_of(item.key, table, source, layout), layout)
+    with table_of(store, item, source, layout) as table:
+        yield from records_of(item.key, table, columns_of(item.key, table, source, layout), layout)
 
 
 def records_of(file: str, table: Table, columns: Columns, layout: Layout = _PLAIN) -> Iterator[Record | RejectedRow]:
@@ -94,20 +94,29 @@ def columns_of(file: str, table: Table, source: Source, layout: Layout = _PLAIN)
     return recognise(file, table.headings, source.columns)
 
 
-def table_of(store: Store, item: PinnedInput, source: Source, layout: Layout = _PLAIN) -> Table:
-    """Open one input by the ending of its name; what is none of the other forms is delimited text."""
-    name = bare(item.key)
+@contextmanager
+def table_of(store: Store, item: PinnedInput, source: Source, layout: Layout = _PLAIN) -> Iterator[Table]:
+    """Open one input by the ending of its name, for as long as the context lasts.
+
+    Raises:
+        InputError: it can't be read as what its name says.
+    """
+    with ExitStack() as stack:
+        yield _table(
+            item.key,
+            lambda: stack.enter_context(closing(unpacked(item.key, opened(store, item), item.size))),
+            source,
+            layout,
+        )
+
+
+def _table(file: str, stream: Callable[[], BinaryIO], source: Source, layout: Layout) -> Table:
+    name = bare(file)
     if name.endswith(".parquet"):
-        return read_parquet(item.key, opened(store, item))
+        return read_parquet(file, stream())
     if name.endswith(".xlsx"):
-        with closing(opened(store, item)) as stream:
-            return read_xlsx(item.key, stream, lambda row: is_heading(row, source.columns), layout.sheet)
+        return read_xlsx(file, stream(), lambda row: is_heading(row, source.columns), layout.sheet)
     if name.endswith((".jsonl", ".ndjson")):
-        return read_jsonl(item.key, unpacked(item.key, opened(store, item), item.size))
-    return read_delimited(
-        item.key,
-        lambda: unpacked(item.key, opened(store, item), item.size),
-        encoding=source.encoding,
-        delimiter=source.delimiter or ("\t" if name.endswith(".tsv") else ""),
-        headings=layout.headings,
-    )
+        return read_jsonl(file, stream())
+    delimiter = source.delimiter or ("\t" if name.endswith(".tsv") else "")
+    return read_delimited(file, stream, encoding=source.encoding, delimiter=delimiter, headings=layout.headings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, Final
 
@@ -18,6 +19,8 @@ MOST_UNPACKED: Final = 1_500_000_000
 """A million rows of twelve columns unpack to about 600 MB; what unpacks to more is not a table of records."""
 
 PIECE: Final = 1 << 20
+UNREADABLE: Final = "not an XLSX file that can be read, or protected by a password"
+_DAMAGED: Final = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError)
 
 
 def read_xlsx(file: str, stream: BinaryIO, is_heading: Callable[[Sequence[str]], bool], sheet: str = "") -> Table:
@@ -33,8 +36,8 @@ def read_xlsx(file: str, stream: BinaryIO, is_heading: Callable[[Sequence[str]],
         found = [(name, at) for name in names if (at := _heading(book.get_sheet_by_name(name), is_heading)) is not None]
         chosen = _only(file, found, sheet)
         rows = _rows(book.get_sheet_by_name(chosen[0]))
-    except CalamineError:
-        raise InputError(file, "not an XLSX file that can be read, or protected by a password") from None
+    except (CalamineError, ValueError, OSError):
+        raise InputError(file, UNREADABLE) from None
     _number, heading = next(itertools.islice(rows, chosen[1], None))
     return Table(f"XLSX, sheet {names.index(chosen[0]) + 1}, heading in row {chosen[1] + 1}", heading, rows)
 
@@ -71,8 +74,8 @@ def _check_size(file: str, stream: BinaryIO) -> None:
                         left -= len(piece)
                         if left < 0:
                             raise InputError(file, f"unpacks to more than {MOST_UNPACKED} bytes")
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError, OSError):
-        raise InputError(file, "not an XLSX file that can be read, or protected by a password") from None
+    except _DAMAGED:
+        raise InputError(file, UNREADABLE) from None
     stream.seek(0)
 
 
@@ -81,6 +84,6 @@ def _text(cell: Any) -> str:
         return cell
     if isinstance(cell, float | int) and not isinstance(cell, bool):
         return number_text(float(cell))
-    if isinstance(cell, dt.datetime) and not cell.time():
+    if isinstance(cell, dt.datetime) and cell.time() == dt.time():
         return cell.date().isoformat()
     return str(cell)

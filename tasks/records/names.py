@@ -17,6 +17,8 @@ _DOTS: Final = "\u2022\u30fb\u2027\u002e\uff0e\u25cf\u2219\u22c5\uff65"
 _HAN: Final = r"[\u3005\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff\ue000-\uf8ff\U000f0000-\U0010ffff]"
 _COMPATIBLE: Final = re.compile(r"([\uf900-\ufaff\U0002f800-\U0002fa1f]+)")
 _DOT_BETWEEN: Final = re.compile(f"(?<={_HAN})[{re.escape(_DOTS)}](?={_HAN})")
+_BROKEN: Final = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\ufffd]")
+_PRIVATE: Final = re.compile("[\\ue000-\\uf8ff\\U000f0000-\\U000ffffd\\U00100000-\\U0010fffd]")
 _HAS_HAN: Final = re.compile(_HAN)
 _UNSEEN: Final = dict.fromkeys(
     (0xAD, 0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF)
@@ -41,14 +43,14 @@ def check_name(raw: str) -> Name:
     warning `rare_name`. Control characters, NUL, lone surrogates and U+FFFD are problems.
     """
     raw = raw.strip(" \t\r\n\u3000")
-    if any(map(_is_broken, raw)):
+    if _BROKEN.search(raw):
         return Name("", "control characters or broken encoding")
     text = _DOT_BETWEEN.sub(DOT, _inner_blanks(_composed(raw)))
     if not text:
         return Name("", "empty")
     if len(text) > MOST:
         return Name("", f"longer than {MOST} characters")
-    return Name(text, "", ("rare_name",) if any(map(_is_private, text)) else ())
+    return Name(text, "", ("rare_name",) if _PRIVATE.search(text) else ())
 
 
 def _composed(text: str) -> str:
@@ -64,11 +66,3 @@ def _inner_blanks(text: str) -> str:
     if _HAS_HAN.search(text):
         return text.translate(_DROPPED)
     return " ".join(text.translate(_UNSEEN).split())
-
-
-def _is_broken(letter: str) -> bool:
-    return letter == "\ufffd" or unicodedata.category(letter) in {"Cc", "Cs"}
-
-
-def _is_private(letter: str) -> bool:
-    return unicodedata.category(letter) == "Co"
