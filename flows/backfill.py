@@ -25,6 +25,7 @@ from tasks.approve import approved_cap
 from tasks.ledger import RunRow
 from tasks.ledger.runs import FINISHED, plan_of, stop
 from tasks.plan import PlanKey, load_or_make
+from tasks.records import State
 from tasks.report import plan_markdown
 from tasks.runtime import Runtime, runtime
 from tasks.text import Text
@@ -60,6 +61,8 @@ async def backfill(order: Order) -> dict[str, Any]:
         order: profile and business date.
     """
     run = await plan(order)
+    if isinstance(run, str):
+        return stopped_input(order, run)
     if run.state in FINISHED:
         return ended(run)
     cap = await approve(order.profile, run)
@@ -68,23 +71,27 @@ async def backfill(order: Order) -> dict[str, Any]:
     return await close_run(order.profile, run)
 
 
-async def plan(order: Order) -> RunRow:
-    """Return the run of a business date: planned now, or found."""
-    run_id = await _plan_task(order.profile, order.business_date, order.limit, order.replan)
-    return await asyncio.to_thread(runtime(order.profile).ledger.run, run_id)
+async def plan(order: Order) -> RunRow | str:
+    """Return the run of a business date, planned now or found; or why the input can't be planned."""
+    run_id, problem = await _plan_task(order.profile, order.business_date, order.limit, order.replan)
+    return problem or await asyncio.to_thread(runtime(order.profile).ledger.run, run_id)
 
 
 @task(name="ingest and plan", persist_result=False, cache_policy=NO_CACHE)
-async def _plan_task(profile: str, business_date: dt.date | None, limit: int, replan: bool) -> str:
+async def _plan_task(profile: str, business_date: dt.date | None, limit: int, replan: bool) -> tuple[str, str]:
+    """Return the run's id; or none, and what is wrong with the input, which is a clean stop and no failure."""
     held = runtime(profile)
     date = business_date or dt.datetime.now(held.profile.zone).date()
     key = PlanKey(date, limit=limit, replan=replan)
-    run = await asyncio.to_thread(
-        load_or_make, held, key, lambda: ingest.read_source(held.records, held.profile.source)
-    )
+    try:
+        run = await asyncio.to_thread(
+            load_or_make, held, key, lambda: ingest.read_source(held.records, held.profile.source)
+        )
+    except ingest.InputError as error:
+        return "", str(error)
     card = plan_markdown(run, plan_of(run), Text(held.profile.language))
     await acreate_markdown_artifact(key=f"plan-{held.profile.name}", markdown=card, description=run.run_id)
-    return str(run.run_id)
+    return str(run.run_id), ""
 
 
 async def approve(profile: str, run: RunRow) -> int | None:
@@ -101,6 +108,12 @@ async def ask(profile: str, run: RunRow, cap_micros: int) -> None:
     operations = plan_of(run)["operations"]
     with Board(run.run_id, sum(operations.values())) as board:
         await verify(profile, run, cap_micros, board.show, ready=_stop_on_signals)
+
+
+def stopped_input(order: Order, problem: str) -> dict[str, Any]:
+    """Return the object of a night whose input can't be planned: no plan, no calls."""
+    date = order.business_date.isoformat() if order.business_date else ""
+    return {"profile": order.profile, "business_date": date, "state": State.STOPPED_INPUT.value, "error": problem}
 
 
 def ended(run: RunRow) -> dict[str, Any]:

@@ -71,13 +71,13 @@ def run(
 @app.command()
 def forecast(profile: Profile, date: Date = "", limit: int = 0, as_json: Json = False) -> None:
     """Plan a night and price it; spend nothing."""
-    with _explained(as_json), _opened(profile) as held:
+    with _explained(as_json), _opened(profile):
         from flows.backfill import Order
         from flows.forecast import forecast as forecast_flow
 
         told = asyncio.run(forecast_flow(Order(profile=profile, business_date=_date(date), limit=limit)))
-        _print(told, as_json, lambda: typer.echo(told["card"]))
-        assert held
+        _print(told, as_json, lambda: typer.echo(told.get("card") or told["error"]))
+        raise typer.Exit(exit_code(told["state"]) if "error" in told else 0)
 
 
 @app.command()
@@ -189,7 +189,9 @@ def _opened(profile: str) -> Iterator[Any]:
     from tasks import runtime
 
     try:
-        yield runtime.runtime(profile)
+        held = runtime.runtime(profile)
+        held.check()
+        yield held
     finally:
         runtime.close(profile)
 
@@ -214,3 +216,7 @@ def _print(told: dict[str, Any], as_json: bool, plainly: Callable[[], Any]) -> N
         sys.stdout.write(orjson.dumps(told).decode() + "\n")
     else:
         plainly()
+
+
+if __name__ == "__main__":
+    main()

@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect import flow
 
-from flows.backfill import Order, plan
+from flows.backfill import Order, plan, stopped_input
 from tasks.ledger.runs import plan_of
 from tasks.report import plan_markdown
 from tasks.runtime import runtime
@@ -21,5 +21,7 @@ async def forecast(order: Order) -> dict[str, Any]:
         order: profile and business date.
     """
     run = await plan(order)
+    if isinstance(run, str):
+        return stopped_input(order, run)
     card = plan_markdown(run, plan_of(run), Text(runtime(order.profile).profile.language))
     return {"run_id": run.run_id, "plan_hash": run.plan_hash, "plan": plan_of(run), "card": card, "state": run.state}

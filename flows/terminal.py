@@ -16,7 +16,8 @@ _USAGE: Final = frozenset({"ProfileError", "MissingSecretError", "PriceError", "
 _ERRORS: Final = frozenset(
     {
         "WrongLedgerError", "LedgerUnavailableError", "LedgerError", "RunBusyError", "StagingError",
-        "NotConservedError", "ContractError", "Unavailable", "Forbidden", "Missing", "ProviderNotStartedError", "FencedError", "TokenError",
+        "NotConservedError", "ContractError", "Unavailable", "Forbidden", "Missing", "ProviderNotStartedError",
+        "FencedError", "TokenError",
     }
 )  # fmt: skip
 
@@ -41,7 +42,12 @@ def explain(error: BaseException) -> tuple[int, str | None, str]:
 def print_run(ended: dict[str, Any], text: Text, *, as_json: bool) -> None:
     """Print how a run ended: a table for people, or one JSON object."""
     if as_json:
+        if "error" in ended:
+            sys.stderr.write(f"ivs-backfill: {ended['error']}\n")
         sys.stdout.write(orjson.dumps(ended).decode() + "\n")
+        return
+    if "error" in ended:
+        sys.stderr.write(f"ivs-backfill: {ended['error']}\n{text('state.' + ended['state'])}\n")
         return
     console = Console()
     console.print(_table(ended, text))

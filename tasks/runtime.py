@@ -88,6 +88,15 @@ class Runtime:
         """The store below the results prefix."""
         return self._store(self.profile.output.results)
 
+    def check(self) -> None:
+        """Open what every start needs, so that what is missing is said before anything is done.
+
+        Raises:
+            MissingSecretError, PriceError, WrongLedgerError, LedgerUnavailableError, StorageError: what is missing.
+        """
+        self._auth(WireTransport())
+        _ = self.names, self.prices, self.ledger, self.records, self.media, self.results
+
     def staging(self, folder: str) -> Staging:
         """Return the staged parts of one plan."""
         return Staging(self._store(self.profile.privacy.staging), folder, self.names.sealing_key())

@@ -52,7 +52,7 @@ async def verify(profile: str, run: RunRow, cap_micros: int, watch: Watch, *, re
     ready(night)
     watching = asyncio.create_task(_watch(night.progress, watch))
     try:
-        await _in_order(night)
+        await night.verify(lambda part: verify_chunk(run.run_id, part.chunk, _label(part)))
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
@@ -60,28 +60,6 @@ async def verify(profile: str, run: RunRow, cap_micros: int, watch: Watch, *, re
         await night.asker.client.aclose()
         _NIGHTS.pop(run.run_id, None)
     return night
-
-
-async def _in_order(night: Night) -> None:
-    await night.first_alone()
-    for canary in (True, False):
-        chunks = await asyncio.to_thread(night.open_chunks, canary=canary)
-        await _chunks(night, chunks)
-        if canary:
-            await night.judge_canaries()
-
-
-async def _chunks(night: Night, parts: list[Part]) -> None:
-    places = asyncio.Semaphore(night.runtime.profile.limits.chunks_at_once)
-
-    async def one(part: Part) -> None:
-        async with places:
-            if not night.gate.stopped:
-                await verify_chunk(night.run.run_id, part.chunk, _label(part))
-
-    for failure in await asyncio.gather(*(one(part) for part in parts), return_exceptions=True):
-        if isinstance(failure, BaseException):
-            raise failure
 
 
 def _label(part: Part) -> str:

@@ -117,7 +117,7 @@ class Asker:
         try:
             await asyncio.shield(written)
             await pacer.moment(slot)
-            self.gate.check()
+            self.gate.check(booked=True)
         except BaseException:
             await asyncio.shield(self._take_back(call, written))
             raise
@@ -140,7 +140,7 @@ class Asker:
     async def _unreached(self, error: NeverSent, tries: Tries) -> Next:
         """Decide after a call that never began: nothing is in the ledger, nothing can be billed."""
         self.progress.never_sent(type(error).__name__)
-        if tries.refused < self.limits.attempts and tries.elapsed_s < self.limits.retry_for_s:
+        if tries.refused + 1 < self.limits.attempts and tries.elapsed_s < self.limits.retry_for_s:
             return Next("again")
         return Next("stop", reason="provider")
 

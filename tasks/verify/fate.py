@@ -80,7 +80,7 @@ def _retryable(answer: Answer) -> bool:
 def _exhausted(answer: Answer, tries: Tries, limits: Limits) -> bool:
     if answer.status == 429:
         return tries.elapsed_s > limits.throttled_most_s
-    return tries.refused >= limits.attempts or tries.elapsed_s > limits.retry_for_s
+    return tries.refused + 1 >= limits.attempts or tries.elapsed_s > limits.retry_for_s
 
 
 def _stop_reason(answer: Answer) -> str:

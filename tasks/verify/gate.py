@@ -61,9 +61,9 @@ class Gate:
             await self.stop("window")
         self.check()
 
-    def check(self) -> None:
-        """Raise StoppedError where the run is stopped."""
-        if self.stopped:
+    def check(self, *, booked: bool = False) -> None:
+        """Raise StoppedError where the run is stopped; a reached cap does not hold back what it has room for."""
+        if self.stopped and not (booked and self.stopped == "budget"):
             raise StoppedError(self.stopped)
 
     async def note(self, *, in_doubt: bool) -> None:

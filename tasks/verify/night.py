@@ -42,6 +42,14 @@ class Night:
     progress: Progress
     pacers: dict[str, Pacer]
 
+    async def verify(self, each: Callable[[Part], Awaitable[None]]) -> None:
+        """Verify everything that is open, in the order of a night; `each` verifies one chunk (a Prefect task does)."""
+        await self.first_alone()
+        for canary in (True, False):
+            await self._side_by_side(await asyncio.to_thread(self.open_chunks, canary=canary), each)
+            if canary:
+                await self.judge_canaries()
+
     async def chunk(self, part: Part, most: int | None = None) -> int:
         """Verify what is still open in a chunk (at most `most` records), and return how many were asked."""
         rows = await asyncio.to_thread(self._open_rows, part)
@@ -68,6 +76,18 @@ class Night:
         for part in (part for part in self.chunks if part.canary):
             if not self.gate.stopped and await asyncio.to_thread(self._looks_wrong, part, limits):
                 await self.gate.stop("canary")
+
+    async def _side_by_side(self, parts: list[Part], each: Callable[[Part], Awaitable[None]]) -> None:
+        places = asyncio.Semaphore(self.runtime.profile.limits.chunks_at_once)
+
+        async def one(part: Part) -> None:
+            async with places:
+                if not self.gate.stopped:
+                    await each(part)
+
+        for failure in await asyncio.gather(*(one(part) for part in parts), return_exceptions=True):
+            if isinstance(failure, BaseException):
+                raise failure
 
     def _looks_wrong(self, part: Part, limits: Canary) -> bool:
         refs = self.staging.read(part).column("record_ref").to_pylist()

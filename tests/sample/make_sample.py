@@ -210,7 +210,9 @@ def two_factor() -> list[File]:
         one.add("rejected", reason="bad_data", **(person() | {"name": ""}), **asked)
     one.add("rejected", reason="bad_data", customer_no="", **person(), **asked)
     for _ in range(2):
-        one.add("rejected", reason="unsupported_document", id_type="护照", name="欧阳远", id_number="E12345678", **asked)
+        one.add(
+            "rejected", reason="unsupported_document", id_type="护照", name="欧阳远", id_number="E12345678", **asked
+        )
     one.add("withheld", reason="rare_name", name="许\ue863", id_number=fixed("2001", 2)["id_number"], **asked)
     for place in (3, 10, 17):
         again = one.rows[place].cells

@@ -1,0 +1,121 @@
+"""Nights over plain folders, without a Prefect server: the steps themselves, against the real twin."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks import ingest
+from tasks.approve import approved_cap
+from tasks.plan import PlanKey, load_or_make
+from tasks.plan.questions import record_ref
+from tasks.privacy import Personal
+from tasks.reconcile import Reconciled, reconcile
+from tasks.records import Record
+from tasks.runtime import Runtime
+from tasks.settings import Profile
+from tasks.verify.night import Night, open_night
+from tests.conftest import Twin, secrets_for
+from tests.judge import Judgement, judge
+
+HEADINGS = ("customer_no", "name", "id_number")
+
+
+class Nights:
+    """Runs nights of one profile, and judges them."""
+
+    def __init__(self, profile: Profile, twin: Twin, folder: Path) -> None:
+        self.profile = profile
+        self.twin = twin
+        self.folder = folder
+        self.runtime = Runtime(profile, secrets_for(twin.at))
+        self.results: dict[str, pa.Table] = {}
+        self.planned: dict[str, set[str]] = {}
+
+    def people(self, people: list[tuple[str, str]], name: str = "people.csv") -> None:
+        with (self.folder / "records" / name).open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(HEADINGS)
+            writer.writerows((f"C{place}", *person) for place, person in enumerate(people, start=1))
+
+    def refs(self) -> set[str]:
+        found = set()
+        for path in (self.folder / "records").glob("*.csv"):
+            with path.open(encoding="utf-8") as file:
+                for row, person in enumerate(csv.DictReader(file), start=2):
+                    seen = Record(path.name, row, Personal(person["customer_no"]))
+                    found.add(record_ref(seen, self.runtime.names))
+        return found
+
+    def plan(self, **over: Any) -> Any:
+        import datetime as dt
+
+        key = PlanKey(dt.date(2026, 11, 24), **over)
+        held = self.runtime
+        return load_or_make(held, key, lambda: ingest.read_source(held.records, held.profile.source))
+
+    def verify(self, run: Any, during: Callable[[Night], None] | None = None) -> Night:
+        cap = approved_cap(self.runtime.ledger, run, self.profile.money)
+        assert cap is not None
+        night = open_night(self.runtime, run, cap)
+
+        async def go() -> None:
+            if during:
+                during(night)
+            await night.verify(lambda part: chunk(part))
+            await night.asker.client.aclose()
+
+        async def chunk(part: Any) -> None:
+            await night.chunk(part)
+
+        asyncio.run(go())
+        return night
+
+    def close(self, run: Any) -> Reconciled:
+        run = self.runtime.ledger.run(run.run_id)
+        folder = self.folder / f"out-{len(self.results)}"
+        folder.mkdir(exist_ok=True)
+        import json
+
+        staging = self.runtime.staging(json.loads(run.plan)["staging"])
+        found = reconcile(
+            run, revision=1, profile=self.profile, ledger=self.runtime.ledger, staging=staging, folder=folder
+        )
+        self.results[run.run_id] = pq.read_table(folder / "results.parquet")
+        self.planned[run.run_id] = self.refs()
+        return found
+
+    def night(self, **over: Any) -> tuple[Any, Reconciled]:
+        run = self.plan(**over)
+        self.verify(run)
+        return run, self.close(run)
+
+    def judge(self) -> Judgement:
+        return judge(
+            ledger=self.profile.home / "ledger.sqlite",
+            journal=self.twin.at.journal,
+            results=self.results,
+            planned=self.planned,
+        )
+
+
+@pytest.fixture
+def nights(twin: Twin, make_profile: Callable[..., Profile], tmp_path: Path) -> Iterator[Callable[..., Nights]]:
+    """Return a function that sets up nights against the twin; profile sections can be given."""
+    opened: list[Nights] = []
+
+    def make(**over: Any) -> Nights:
+        made = Nights(make_profile(twin.at.ivs, twin.at.project_id, **over), twin, tmp_path)
+        opened.append(made)
+        return made
+
+    yield make
+    for one in opened:
+        one.runtime.close()
