@@ -11,6 +11,8 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import Final
 
+from tasks.records.rare import proposals
+
 DOT: Final = "\u00b7"
 MOST: Final = 64
 _DOTS: Final = "\u2022\u30fb\u2027\u002e\uff0e\u25cf\u2219\u22c5\uff65"
@@ -40,7 +42,8 @@ def check_name(raw: str) -> Name:
 
     Blanks and zero-width characters are dropped, and what serves as a middle dot between two Han characters becomes
     U+00B7; nothing is converted between traditional and simplified. Characters of the private-use areas stay, with the
-    warning `rare_name`. Control characters, NUL, lone surrogates and U+FFFD are problems.
+    warnings `rare_name` and what `rare.proposals` says. Control characters, NUL, lone surrogates and U+FFFD are
+    problems.
     """
     raw = raw.strip(" \t\r\n\u3000")
     if _BROKEN.search(raw):
@@ -50,7 +53,7 @@ def check_name(raw: str) -> Name:
         return Name("", "empty")
     if len(text) > MOST:
         return Name("", f"longer than {MOST} characters")
-    return Name(text, "", ("rare_name",) if _PRIVATE.search(text) else ())
+    return Name(text, "", ("rare_name", *proposals(text)) if _PRIVATE.search(text) else ())
 
 
 def _composed(text: str) -> str:

@@ -30,7 +30,7 @@ class Distant(FolderStore):
 
 @pytest.fixture(params=[FolderStore, Distant], ids=["folder", "ranges"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> FolderStore:
-    return request.param(tmp_path)  # type: ignore[no-any-return]
+    return request.param(tmp_path / "source", make=True)  # type: ignore[no-any-return]
 
 
 Read = Callable[..., list[Record | RejectedRow]]

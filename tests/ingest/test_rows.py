@@ -55,7 +55,7 @@ def test_values_are_normalised_and_findings_told(read: Any) -> None:
     (row,) = read({"a.csv": f"{HEADING}1, 阿凡提•测\ue000 ,,11010549 1231002,x,\n"})
     assert row.name.reveal() == "阿凡提·测\ue000"
     assert row.id_number.reveal() == "110105491231002"
-    assert row.warnings == ("rare_name", "fifteen_digits")
+    assert row.warnings == ("rare_name", "U+E000->?", "fifteen_digits")
 
 
 def test_a_key_template_serves_rows_that_name_no_object(read: Any) -> None:

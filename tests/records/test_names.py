@@ -80,7 +80,7 @@ def test_broken_encoding_is_a_problem(letter: str) -> None:
 def test_a_private_use_character_is_found_and_kept(rare: str) -> None:
     found = check_name(f"张{rare}")
     assert found.text == f"张{rare}"
-    assert found.warnings == ("rare_name",)
+    assert found.warnings[0] == "rare_name"
 
 
 def test_characters_beyond_the_first_plane_are_not_rare_by_themselves() -> None:
