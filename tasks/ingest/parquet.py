@@ -15,6 +15,7 @@ from tasks.ingest.errors import InputError
 from tasks.ingest.table import Row, Table, number_text
 
 ROWS: Final = 10_000
+BUFFER: Final = 1 << 20
 MOST_GROUP: Final = 2 << 30
 """Bytes of one row group, unpacked: what has to be held at once."""
 
@@ -26,7 +27,7 @@ def read_parquet(file: str, stream: BinaryIO) -> Table:
         InputError: not Parquet, or damaged; also later, while rows are read.
     """
     try:
-        table = pq.ParquetFile(pa.PythonFile(stream, mode="r"), pre_buffer=False)
+        table = pq.ParquetFile(pa.PythonFile(stream, mode="r"), pre_buffer=False, buffer_size=BUFFER)
         names = list(table.schema_arrow.names)
     except (pa.ArrowException, OSError, ValueError):
         raise InputError(file, "not a Parquet file that can be read") from None

@@ -32,23 +32,22 @@ def read_xlsx(file: str, stream: BinaryIO, is_heading: Callable[[Sequence[str]],
     _check_size(file, stream)
     try:
         book = CalamineWorkbook.from_filelike(stream)
-        names = [name for name in book.sheet_names if not sheet or name == sheet]
-        found = [(name, at) for name in names if (at := _heading(book.get_sheet_by_name(name), is_heading)) is not None]
-        chosen = _only(file, found, sheet)
-        rows = _rows(book.get_sheet_by_name(chosen[0]))
+        sheets = (book.get_sheet_by_name(name) for name in book.sheet_names if not sheet or name == sheet)
+        return _table(file, [(held, at) for held in sheets if (at := _heading(held, is_heading)) is not None], sheet)
     except (CalamineError, ValueError, OSError):
         raise InputError(file, UNREADABLE) from None
-    _number, heading = next(itertools.islice(rows, chosen[1], None))
-    return Table(f"XLSX, sheet {names.index(chosen[0]) + 1}, heading in row {chosen[1] + 1}", heading, rows)
 
 
-def _only(file: str, found: list[tuple[str, int]], sheet: str) -> tuple[str, int]:
+def _table(file: str, found: list[tuple[CalamineSheet, int]], sheet: str) -> Table:
     if not found:
         missing = f"no sheet {sheet!r} with" if sheet else "no sheet with"
         raise InputError(file, f"{missing} a row of headings among its first {TITLE_ROWS}: map customer_no")
     if len(found) > 1:
         raise InputError(file, "several sheets hold records: name one in the layout")
-    return found[0]
+    ((held, at),) = found
+    rows = _rows(held)
+    _number, heading = next(itertools.islice(rows, at, None))
+    return Table(f"XLSX, heading in row {at + 1}", heading, rows)
 
 
 def _heading(sheet: CalamineSheet, is_heading: Callable[[Sequence[str]], bool]) -> int | None:
