@@ -297,3 +297,33 @@ def test_any_text_in_any_cell_is_a_record_or_a_reason(cells: list[str], delimite
         record = row if isinstance(row, Record) else row.record
         assert record.customer_no.reveal().isprintable()
         assert record.org_code.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [('"客户号\n', "the heading can't be read"), (",,\n , \n", "no heading"), ("[1]\n", "no such column")],
+)
+def test_a_file_without_a_readable_heading_is_named(data: str, said: str, read: Any) -> None:
+    with pytest.raises(InputError, match=said):
+        read({"a.csv": data})
+
+
+def test_a_huge_line_is_one_rejected_row_with_a_long_delimiter_too(read: Any) -> None:
+    rows = read({"a.txt": f"客户号|!|姓名\n1|!|{'x' * 300_000}\n2|!|测试\n"}, delimiter="|!|")
+    assert [isinstance(row, Record) for row in rows] == [False, True]
+
+
+def test_json_lines_that_are_no_objects_are_rejected_rows(read: Any) -> None:
+    rows = read({"a.jsonl": '[1]\nnull\n{"customer_no": "1", "org_code": true}\n{"customer_no"\n'})
+    assert [isinstance(row, Record) for row in rows] == [False, False, True, False]
+
+
+def test_a_link_that_leads_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path / "source", make=True)
+    store.put("a.csv", (HEADING + line("1")).encode())
+    pinned = pin(store, ["*"])
+    (tmp_path / "secret.csv").write_text(HEADING + line("1"))
+    (tmp_path / "source" / "a.csv").unlink()
+    (tmp_path / "source" / "a.csv").symlink_to(tmp_path / "secret.csv")
+    with pytest.raises(InputError, match="the store refuses to give it"):
+        list(read_inputs(store, pinned, Source(records="test")))
