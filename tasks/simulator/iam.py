@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from typing import Any
 
 from starlette.requests import Request
@@ -10,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tasks.simulator.account import iso
+from tasks.simulator.facts import fact
 from tasks.simulator.signature import Key, Received
 from tasks.simulator.world import World
 
@@ -21,7 +23,7 @@ def iam_routes(world: World) -> list[Route]:
 
     async def tokens(request: Request) -> Response:
         identity, scope = await _login(request)
-        return _token_problem(world, identity, scope) or _token(world)
+        return _told_to_fail(world) or _token_problem(world, identity, scope) or _token(world)
 
     async def temporary(request: Request) -> Response:
         token = request.headers.get("X-Auth-Token", "")
@@ -51,6 +53,14 @@ def iam_routes(world: World) -> list[Route]:
         Route("/v3/projects", projects, methods=["GET"]),
         Route("/v3/auth/domains", domains, methods=["GET"]),
     ]
+
+
+def _told_to_fail(world: World) -> Response | None:
+    hit = world.faults.hitting("iam_token", "", time.monotonic()).get("code")
+    if hit is None:
+        return None
+    known = fact(str(hit["code"]), int(hit.get("status", 0)))
+    return _error(known.status, known.code, known.text)
 
 
 def _token_problem(world: World, identity: dict[str, Any] | None, scope: dict[str, Any]) -> Response | None:

@@ -141,8 +141,6 @@ class IvsPaths:
             return _ivs_error(refused.code, refused.what)
 
     def _formed(self, exchange: Exchange) -> Question:
-        if "code" in exchange.faults:
-            raise RefusedError(str(exchange.faults["code"].get("code", "IVS.0101")))
         if not exchange.request.header("content-type").strip():
             raise RefusedError("IVS.0012")
         uuid, rows = parse(exchange.request.body)
@@ -246,10 +244,10 @@ def _connection_fault(exchange: Exchange) -> Reply | None:
     faults = exchange.faults
     if "reset_before" in faults:
         return Reply(0, b"", cut="before")
+    if "code" in faults:
+        return _coded(str(faults["code"].get("code", "IVS.0101")), int(faults["code"].get("status", 0)))
     if "status" in faults:
-        status = int(faults["status"].get("status", 500))
-        if status == 500:
-            return _ivs_error("IVS.0101", "")
+        status = int(faults["status"].get("status", 502))
         return Reply(status, _HTML, headers={"Content-Type": "text/html", **_retry_after(faults["status"])})
     return None
 
@@ -258,6 +256,11 @@ def _gateway_error(code: str, status: int, text: str = "", headers: dict[str, st
     request_id = secrets.token_hex(16)
     said = {"error_code": code, "error_msg": text or fact(code, status).text, "request_id": request_id}
     return Reply(status, orjson.dumps(said), code, headers={"X-Request-Id": request_id, **(headers or {})})
+
+
+def _coded(code: str, status: int) -> Reply:
+    known = fact(code, status)
+    return _gateway_error(code, known.status) if known.family == "gateway" else _ivs_error(code, "")
 
 
 def _ivs_error(code: str, what: str) -> Reply:
