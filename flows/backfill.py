@@ -85,7 +85,7 @@ async def _plan_task(profile: str, business_date: dt.date | None, limit: int, re
     key = PlanKey(date, limit=limit, replan=replan)
     try:
         run = await asyncio.to_thread(
-            load_or_make, held, key, lambda: ingest.read_source(held.records, held.profile.source)
+            load_or_make, held, key, lambda: ingest.read_profile(held.records, held.profile.source, date)
         )
     except ingest.InputError as error:
         return "", str(error)

@@ -3,7 +3,7 @@
 from tasks.ingest.errors import InputError
 from tasks.ingest.inspection import FileReport, SourceReport, inspect_source
 from tasks.ingest.pinned import PinnedInput, pin
-from tasks.ingest.source import pin_source, read_inputs, read_source
+from tasks.ingest.source import pin_source, read_inputs, read_profile, read_source
 
 __all__ = [
     "FileReport",
@@ -14,5 +14,6 @@ __all__ = [
     "pin",
     "pin_source",
     "read_inputs",
+    "read_profile",
     "read_source",
 ]

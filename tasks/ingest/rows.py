@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -76,6 +77,8 @@ def record_of(
         return _rejected(record, *unsound)
     if _kind(record.id_type) not in RESIDENT | PERMIT:
         return RejectedRow(record, Outcome.REJECTED, Reason.UNSUPPORTED_DOCUMENT, "id_type", "not a resident id")
+    if _kind(record.id_type) in PERMIT:
+        return replace(record, warnings=(*record.warnings, "residence_permit"))
     return record
 
 

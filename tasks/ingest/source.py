@@ -44,6 +44,11 @@ def read_source(
     return read_inputs(store, pin_source(store, source, layout, on), source, layout)
 
 
+def read_profile(store: Store, source: Source, on: dt.date) -> Iterator[list[Record | RejectedRow]]:
+    """Yield the rows of a profile's source for a business date; see `read_source`."""
+    return read_source(store, source, Layout(**source.layout.model_dump()), on)
+
+
 def pin_source(store: Store, source: Source, layout: Layout = _PLAIN, on: dt.date | None = None) -> list[PinnedInput]:
     """Return the inputs of a source, pinned; with a partition in the layout, those of the business date."""
     return pin(store, source.include, partition=on.strftime(layout.partition) if layout.partition and on else "")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tasks.records import OPERATIONS, Operation, Outcome, Reason, Record
 from tasks.records.numbers import birth_date
 from tasks.settings import Policy
+
+Kept = tuple[Outcome, Reason, str]
+"""Why a record is not asked: what becomes of it, the reason, and the column concerned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +20,7 @@ class Choice:
 
     check: Operation
     rule: str
-    kept_back: tuple[Outcome, Reason, str] | None = None
+    kept_back: Kept | None = None
 
 
 def required_check(record: Record, policy: Policy) -> tuple[Operation, str]:
@@ -40,18 +44,25 @@ def choose(record: Record, policy: Policy, on: dt.date) -> Choice:
     return Choice(check, rule, _kept_back(record, check, policy, on))
 
 
-def _kept_back(record: Record, check: Operation, policy: Policy, on: dt.date) -> tuple[Outcome, Reason, str] | None:
-    if OPERATIONS[check].video and not policy.video_checks:
-        return Outcome.REJECTED, Reason.BAD_DATA, "required_check"
+def _kept_back(record: Record, check: Operation, policy: Policy, on: dt.date) -> Kept | None:
+    return next(_reasons(record, check, policy, on), None)
+
+
+def _reasons(record: Record, check: Operation, policy: Policy, on: dt.date) -> Iterator[Kept]:
+    """Yield why a record is not asked: outcome, reason, and the column concerned; the first counts."""
+    facts = OPERATIONS[check]
+    if facts.video and not policy.video_checks:
+        yield Outcome.REJECTED, Reason.BAD_DATA, "required_check"
+    if facts.card and "residence_permit" in record.warnings:  # its data are given as text only (reference 1.4)
+        yield Outcome.REJECTED, Reason.UNSUPPORTED_DOCUMENT, "id_type"
     if column := unfit_column(record, check):
-        return Outcome.REJECTED, Reason.BAD_DATA, column
+        yield Outcome.REJECTED, Reason.BAD_DATA, column
     if policy.withhold_rare_names and "rare_name" in record.warnings:
-        return Outcome.WITHHELD, Reason.RARE_NAME, "name"
+        yield Outcome.WITHHELD, Reason.RARE_NAME, "name"
     if policy.require_legal_basis and not (record.purpose and record.legal_basis):
-        return Outcome.WITHHELD, Reason.NO_LEGAL_BASIS, "legal_basis"
+        yield Outcome.WITHHELD, Reason.NO_LEGAL_BASIS, "legal_basis"
     if policy.minimum_age and _too_young(record, policy.minimum_age, on):
-        return Outcome.WITHHELD, Reason.MINOR, "id_number"
-    return None
+        yield Outcome.WITHHELD, Reason.MINOR, "id_number"
 
 
 def unfit_column(record: Record, check: Operation) -> str:

@@ -7,15 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
-from tasks.media import MediaLimits, base64_size, header_problem
+from tasks.media import MediaLimits, body_bytes, header_problem
 from tasks.plan.questions import Media
 from tasks.privacy import Personal
 from tasks.records import OPERATIONS, Operation, Reason, Record
 from tasks.storage import Forbidden, Missing, Store
 
 HEAD_BYTES: Final = 65_536
-MOST_BODY: Final = 12_000_000
-ENVELOPE: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,7 @@ class Screened:
     @property
     def body_bytes(self) -> int:
         """How large the request's body will be, about."""
-        return ENVELOPE + sum(base64_size(item.size) for item in self.media.values())
+        return body_bytes([item.size for item in self.media.values()])
 
 
 def media_of(record: Record, check: Operation) -> dict[str, Personal[str]]:
@@ -54,7 +52,7 @@ def screen(store: Store, record: Record, check: Operation, limits: MediaLimits) 
             return found
         media[kind] = found
     screened = Screened(media)
-    if screened.body_bytes > MOST_BODY:
+    if screened.body_bytes > limits.most_body:
         return Screened({}, Reason.BAD_MEDIA, "", "body over 12 MB")
     return screened
 

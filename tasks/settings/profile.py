@@ -54,12 +54,24 @@ class Storage(Section):
     threads: int = Field(default=12, ge=1, le=64)
 
 
+class SourceLayout(Section):
+    """What files don't say of themselves; see `tasks.records.layout.Layout`."""
+
+    headings: tuple[str, ...] = ()
+    sheet: str = ""
+    partition: str = ""
+    media_keys: dict[str, str] = Field(default_factory=dict)
+
+
 class Source(Section):
     """Where records and media come from, and how their columns are called."""
 
     records: str
     media: str = ""
-    include: tuple[str, ...] = ("*.csv", "*.parquet")
+    include: tuple[str, ...] = (
+        "*.csv", "*.tsv", "*.txt", "*.jsonl", "*.parquet", "*.xlsx", "*.csv.gz", "*.csv.zst", "*.jsonl.gz",
+    )  # fmt: skip
+    layout: SourceLayout = SourceLayout()
     columns: dict[str, str] = Field(default_factory=dict)
     encoding: str = ""
     delimiter: str = ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -24,6 +23,7 @@ from tasks.records.layout import Layout
 from tasks.settings import Source
 from tasks.storage import Forbidden
 from tasks.storage.folder import FolderStore
+from tests.ingest.conftest import Distant
 
 GOOD = "440524188001010014"
 HEADING = "客户号,姓名,证件类型,证件号码,机构号,人像照片\n"
@@ -220,9 +220,9 @@ def test_an_input_removed_after_it_was_listed_is_named(store: Any) -> None:
 
 
 @pytest.mark.parametrize("form", ["a.csv", "a.parquet", "a.jsonl"])
-def test_an_input_changed_while_it_is_read_is_named(form: str, store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    if type(store) is FolderStore:
-        pytest.skip("an open file stays what it was")
+def test_an_input_changed_while_it_is_read_is_named(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read in ranges, as from an object store; an open file of a folder stays what it was."""
+    store: Any = Distant(tmp_path / "source", make=True)
     monkeypatch.setattr("tasks.ingest.pinned.PIECE", 1 << 20)
     many = "".join(f'{{"customer_no": "{n}", "name": "{n:09000d}"}}\n' for n in range(1_200))
     out = io.BytesIO()
@@ -248,13 +248,6 @@ def test_a_source_without_inputs_says_where_to_look(store: Any) -> None:
 def test_a_folder_named_like_a_file_is_no_input(store: Any) -> None:
     store.put("folder.csv/inner.csv", b"x")
     assert [item.key for item in pin(store, ["*.csv"])] == ["folder.csv/inner.csv"]
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
-def test_a_folder_that_can_not_be_listed_is_an_error_of_the_store(tmp_path: Path) -> None:
-    tmp_path.chmod(0)
-    with pytest.raises((Forbidden, InputError, PermissionError)):
-        pin(FolderStore(tmp_path), ["*"])
 
 
 def test_an_inspection_goes_on_after_a_file_that_can_not_be_read(store: Any) -> None:

@@ -61,7 +61,7 @@ class File:
     def add(self, outcome: str, *, reason: str = "", paid: str = "", **cells: str) -> Row:
         place = len(self.rows) + 1
         base = {
-            "customer_no": f"{self.name.split(chr(46))[0].replace(chr(95), str()).upper()}-{place:05d}",
+            "customer_no": f"{self.name.split(chr(46))[0].replace(chr(95), '').upper()}-{place:05d}",
             "id_type": "居民身份证",
             "id_valid_to": ["2036-03-01", "长期", "2026-12-15", "2021-05-09", ""][place % 5],
             "org_code": f"{440500 + place % 4}",

@@ -28,10 +28,28 @@ from tests.people import fixed
 
 VECTORS = json.loads((Path(__file__).parents[1] / "ivs" / "signing-vectors.json").read_text(encoding="utf-8"))
 SIGNED = {v["id"]: v for v in VECTORS["vectors"] if v["algorithm"] == "SDK-HMAC-SHA256"}
-JOURNAL = (
-    "received_at body_at answered_at operation family account project region enterprise_project auth uuid input status "
-    "code verdict billed price package client_gone fault"
-).split()
+JOURNAL = [
+    "received_at",
+    "body_at",
+    "answered_at",
+    "operation",
+    "family",
+    "account",
+    "project",
+    "region",
+    "enterprise_project",
+    "auth",
+    "uuid",
+    "input",
+    "status",
+    "code",
+    "verdict",
+    "billed",
+    "price",
+    "package",
+    "client_gone",
+    "fault",
+]
 
 
 def question(name: str, number: str, call: str = "") -> dict[str, Any]:
@@ -246,10 +264,10 @@ def test_it_speaks_tls(tmp_path: Path) -> None:
     authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(pem)
     context = ssl.create_default_context()
     authority.configure_trust(context)
-    from tasks.local import process
-
     import subprocess
     import sys
+
+    from tasks.local import process
 
     command = [sys.executable, "-m", "tasks.simulator", "--home", str(tmp_path / "h"), "--certificate", str(pem)]
     child = process.start(command, log=tmp_path / "log", environment={}, output=subprocess.PIPE)
