@@ -141,3 +141,6 @@ def make_profile(tmp_path: Path) -> Callable[..., Profile]:
 
 def token() -> Secret[str]:
     return Secret(secrets.token_hex(8))
+
+
+from tests.nights import nights  # noqa: E402, F401  # the fixture, for every folder

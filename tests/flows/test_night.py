@@ -9,7 +9,7 @@ import pytest
 
 from tasks.ledger import RunBusyError
 from tasks.ledger.budget import run_scope
-from tests.flows.conftest import Nights
+from tests.nights import Nights
 from tests.people import fixed, invented
 
 Make = Callable[..., Nights]
