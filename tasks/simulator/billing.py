@@ -27,6 +27,7 @@ class Bill:
     tiers: dict[str, list[tuple[int, Decimal]]]
     packages: list[dict[str, Any]]
     package_calls_count: bool = False
+    one_price_a_month: bool = False
     _months: Counter[tuple[str, str]] = field(default_factory=Counter)
     _used: Counter[str] = field(default_factory=Counter)
 
@@ -39,7 +40,8 @@ class Bill:
             tiers.setdefault(row["family"], []).append((int(row["from_calls"]), Decimal(str(row["price"]))))
         packages = sorted(data.get("package", []), key=lambda row: (row["expires"], row["bought"], row["id"]))
         counted = bool(data.get("package_calls_count_for_tiers", False))
-        return cls({family: sorted(rows) for family, rows in tiers.items()}, packages, counted)
+        whole = data.get("tier_price_applies_to", "inside") == "all"
+        return cls({family: sorted(rows) for family, rows in tiers.items()}, packages, counted, whole)
 
     def charge(self, family: str, region: str, at_us: int) -> tuple[str, str]:
         """Bill one call, and return its price as text and the package it drew on (then its price is 0)."""
@@ -53,6 +55,13 @@ class Bill:
         price = next(price for start, price in reversed(self.tiers[family]) if start <= self._months[month])
         self._months[month] += 1
         return str(price), ""
+
+    def final(self, month: str, family: str, price: Decimal) -> Decimal:
+        """Return what a call of a month costs on the bill: where one price holds for all, that of the tier reached."""
+        if not self.one_price_a_month or not price:
+            return price
+        reached = max(self._months[month, family] - 1, 0)
+        return next(found for start, found in reversed(self.tiers[family]) if start <= reached)
 
     def remember(self, family: str, at_us: int, package: str) -> None:
         """Count a call that was billed before this process started."""

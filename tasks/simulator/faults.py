@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+AT_THE_DOOR: Final = frozenset({"reset_head", "reset_body"})
+"""Faults that hit before a request is read; they match by place, rate and time only."""
+
+ON_THE_BILL: Final = frozenset({"bill_missing", "bill_late", "bill_extra", "bill_wrong_project"})
+"""Faults of what billing reads later show; ``args = {every: n}`` or, for extra rows, ``{rows: n}``."""
+
 KNOWN: Final = frozenset(
     {
-        "latency", "throttle", "status", "reset_before", "reset_during", "reset_after", "late", "truncated", "not_json",
-        "wrong_uuid", "error_in_200", "unknown_code", "similarity_number", "missing_optional", "too_large",
-        "token_expired", "frozen", "unsubscribed", "close_connection", "duplicate", "code",
+        "latency", "throttle", "quota_cut", "status", "code", "reset_before", "reset_during", "reset_after", "late",
+        "truncated", "not_json", "wrong_uuid", "error_in_200", "unknown_code", "similarity_number", "missing_optional",
+        "too_large", "token_expired", "frozen", "unsubscribed", "close_connection", "drop_connection", "duplicate",
+        *AT_THE_DOOR, *ON_THE_BILL,
     }
 )  # fmt: skip
 
@@ -68,17 +76,34 @@ class Faults:
         """Return the faults that hit this request, with their arguments, by name."""
         self._seen[operation] += 1
         self._seen[""] += 1
+        return self._hit(lambda fault: fault.name not in AT_THE_DOOR | ON_THE_BILL, operation, uuid, now)
+
+    def at_the_door(self, now: float) -> dict[str, dict[str, Any]]:
+        """Return the faults that hit a request before it is read."""
+        self._seen["at the door"] += 1
+        return self._hit(lambda fault: fault.name in AT_THE_DOOR, "at the door", "", now)
+
+    def on_the_bill(self) -> dict[str, dict[str, Any]]:
+        """Return the faults of the bill."""
+        return {fault.name: fault.args for fault, _ in self._faults if fault.name in ON_THE_BILL}
+
+    def _hit(
+        self, concerned: Callable[[Fault], bool], operation: str, uuid: str, now: float
+    ) -> dict[str, dict[str, Any]]:
         age = now - self._since
         hit = {}
         for fault, dice in self._faults:
-            if fault.from_s <= age < fault.to_s and self._fits(fault, operation, uuid) and dice.random() < fault.rate:
+            due = concerned(fault) and fault.from_s <= age < fault.to_s
+            if due and self._fits(fault, operation, uuid) and dice.random() < fault.rate:
                 hit[fault.name] = fault.args
         return hit
 
     def _fits(self, fault: Fault, operation: str, uuid: str) -> bool:
         wanted = fault.match
-        if wanted.get("operation", operation) != operation or wanted.get("uuid", uuid) != uuid:
+        if fault.name not in AT_THE_DOOR and wanted.get("operation", operation) != operation:
             return False
-        place = self._seen[operation if "operation" in wanted else ""]
+        if wanted.get("uuid", uuid) != uuid:
+            return False
+        place = self._seen[operation if "operation" in wanted or fault.name in AT_THE_DOOR else ""]
         nth = wanted.get("nth")
         return nth is None or place == nth or (isinstance(nth, list) and place in nth)

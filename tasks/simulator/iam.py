@@ -79,7 +79,7 @@ def _token_problem(world: World, identity: dict[str, Any] | None, scope: dict[st
 
 
 def _token(world: World) -> Response:
-    token, ends = world.account.issue_token(world.now(), world.account.region, "global")
+    token, ends = world.account.issue_token(world.now(), world.account.region, world.iam_region)
     said = {
         "expires_at": iso(ends),
         "issued_at": iso(world.now()),

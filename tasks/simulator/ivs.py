@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -27,6 +28,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 MOST_BODY: Final = 12 * 1024 * 1024
 _INPUT_KEY: Final = b"simulator journal"
+_DICE: Final = random.Random()  # noqa: S311  # latencies
 _HTML: Final = b"<html><head><title>Bad Gateway</title></head><body><center><h1>Bad Gateway</h1></center></body></html>"
 
 
@@ -63,6 +65,9 @@ class IvsPaths:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         entry = Entry(received_at=self._world.now_us(), family=PATHS[scope["path"]])
+        if door := self._world.faults.at_the_door(time.monotonic()):
+            await self._reset_early(entry, door, receive, send)
+            return
         body, whole = await _body(receive)
         entry.body_at = self._world.now_us()
         exchange = Exchange(_received(scope, body), entry.family, entry)
@@ -73,6 +78,14 @@ class IvsPaths:
             return
         reply = await self._reply(exchange)
         await self._finish(exchange, reply, receive, send)
+
+    async def _reset_early(self, entry: Entry, door: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Break the connection before the request is read, or in the middle of its body."""
+        if "reset_body" in door:
+            await receive()
+        entry.fault = ",".join(door)
+        await self._world.journal.write(entry)
+        _transport(send).abort()
 
     # --- deciding ----------------------------------------------------------------------------------------------------
 
@@ -113,7 +126,8 @@ class IvsPaths:
     def _throttled(self, exchange: Exchange) -> Reply | None:
         if "throttle" in exchange.faults:
             return _gateway_error("APIG.0308", 429, headers=_retry_after(exchange.faults["throttle"]))
-        text = self._world.quota.refuses(exchange.entry.account, exchange.family, time.monotonic())
+        cut = exchange.faults.get("quota_cut", {}).get("limit")
+        text = self._world.quota.refuses(exchange.entry.account, exchange.family, time.monotonic(), cut)
         return _gateway_error("APIG.0308", 429, text) if text else None
 
     def _unauthenticated(self, exchange: Exchange) -> Reply | None:
@@ -177,6 +191,9 @@ class IvsPaths:
         twice = [replace(entry)] if "duplicate" in exchange.faults and reply.billed else []
         await self._world.journal.write(entry, *twice)
         await _send(reply, send, close="close_connection" in exchange.faults)
+        if "drop_connection" in exchange.faults:  # the client was not told, and will find it closed
+            await asyncio.sleep(0.05)
+            _transport(send).close()
 
     async def _wait(self, exchange: Exchange, receive: Receive) -> None:
         """Take the time that faults ask for; note where the client has gone meanwhile."""
@@ -281,8 +298,13 @@ def _retry_after(args: dict[str, Any]) -> dict[str, str]:
 
 
 def _seconds(latency: dict[str, Any]) -> float:
-    low, high = float(latency.get("low_s", latency.get("seconds", 0))), float(latency.get("high_s", 0))
-    return low if high <= low else low + (high - low) * secrets.randbelow(1_000) / 1_000
+    """Draw a latency: fixed (`seconds`), even (`low_s`, `high_s`), exponential (`mean_s`) or lognormal (`median_s`)."""
+    if "mean_s" in latency:
+        return _DICE.expovariate(1 / float(latency["mean_s"]))
+    if "median_s" in latency:
+        return float(latency["median_s"]) * _DICE.lognormvariate(0, float(latency.get("sigma", 0.5)))
+    low = float(latency.get("low_s", latency.get("seconds", 0)))
+    return _DICE.uniform(low, max(low, float(latency.get("high_s", low))))
 
 
 async def _now(work: Callable[[Question], None], asked: Question) -> None:
@@ -315,19 +337,24 @@ def _received(scope: Scope, body: bytes) -> Received:
     return Received(scope["method"], scope["raw_path"].partition(b"?")[0], scope["query_string"], headers, body)
 
 
+def _transport(send: Send) -> asyncio.Transport:
+    """Return the connection under uvicorn's `send`, to break it as a network would."""
+    found: asyncio.Transport = send.__self__.transport  # type: ignore[attr-defined]  # a bound method of its cycle
+    return found
+
+
 async def _send(reply: Reply, send: Send, *, close: bool) -> None:
-    transport = getattr(getattr(send, "__self__", None), "transport", None)
-    if reply.cut == "before" and transport is not None:
-        transport.abort()
+    if reply.cut == "before":
+        _transport(send).abort()
         return
     headers = {"Content-Type": "application/json", "Content-Length": str(len(reply.body)), **reply.headers}
     if close:
         headers["Connection"] = "close"
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": reply.status, "headers": raw})
-    if reply.cut == "during" and transport is not None:
+    if reply.cut == "during":
         await send({"type": "http.response.body", "body": reply.body[: len(reply.body) // 2], "more_body": True})
         await asyncio.sleep(0.05)
-        transport.abort()
+        _transport(send).abort()
         return
     await send({"type": "http.response.body", "body": reply.body})

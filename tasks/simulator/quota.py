@@ -26,9 +26,9 @@ class Quota:
     refused_use_quota: bool = False
     _levels: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
 
-    def refuses(self, account: str, family: str, now: float) -> str:
-        """Return the throttling text of a refused call, or an empty text for one that may pass."""
-        limit = self.limits[family]
+    def refuses(self, account: str, family: str, now: float, cut_to: int | None = None) -> str:
+        """Return the throttling text of a refused call, or an empty text; `cut_to` is a lower limit for the moment."""
+        limit = Limit(cut_to, 1.0, 1) if cut_to is not None else self.limits[family]
         level, since = self._levels.get((account, family), (float(limit.burst), now))
         level = min(float(limit.burst), level + (now - since) * limit.limit / limit.window_s)
         refused = level < 1

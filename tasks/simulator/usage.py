@@ -7,6 +7,7 @@ import datetime as dt
 import io
 import secrets
 from collections import defaultdict
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -99,15 +100,34 @@ def _day(row: Any) -> dt.date:
 
 def _grouped(world: World, cycle: str) -> list[dict[str, Any]]:
     groups: defaultdict[tuple[str, str, str], list[Any]] = defaultdict(list)
-    for row in _billed(world):
-        if _day(row).isoformat().startswith(cycle):
-            groups[_day(row).isoformat(), row["family"], row["enterprise_project"] or "default"].append(row)
+    for day, project, row in _as_billed(world):
+        if day.startswith(cycle):
+            groups[day, row["family"], project].append(row)
     return [_resource_row(world, key, rows) for key, rows in sorted(groups.items())]
+
+
+def _as_billed(world: World) -> Iterator[tuple[str, str, Any]]:
+    """Yield day, enterprise project and row of each billed call, with the faults of the bill worked in."""
+    faults = world.faults.on_the_bill()
+    rows = _billed(world)
+    for place, row in enumerate(rows, start=1):
+        if _hits(faults.get("bill_missing"), place):
+            continue
+        days = 1 if _hits(faults.get("bill_late"), place) else 0
+        wrong = _hits(faults.get("bill_wrong_project"), place)
+        project = "another-project" if wrong else row["enterprise_project"] or "default"
+        yield (_day(row) + dt.timedelta(days=days)).isoformat(), project, row
+    for row in rows[: int(faults.get("bill_extra", {}).get("rows", 0))]:
+        yield _day(row).isoformat(), row["enterprise_project"] or "default", row
+
+
+def _hits(fault: dict[str, Any] | None, place: int) -> bool:
+    return fault is not None and place % int(fault.get("every", 1)) == 0
 
 
 def _resource_row(world: World, key: tuple[str, str, str], rows: list[Any]) -> dict[str, Any]:
     day, family, project = key
-    amount = sum((Decimal(row["price"]) for row in rows), Decimal(0))
+    amount = sum((world.bill.final(day[:7], family, Decimal(row["price"])) for row in rows), Decimal(0))
     covered = sum(1 for row in rows if row["package"])
     return {
         "bill_date": day,

@@ -38,6 +38,7 @@ class World:
     lag_s: float = 0.0
     throttle_before_auth: bool = True
     business_date: dt.date | None = None
+    iam_region: str = "global"
 
     @classmethod
     def of(cls, home: Path, config: Path | None) -> World:
@@ -62,6 +63,7 @@ class World:
         self.offset_s = float(settings.get("clock", {}).get("offset_s", self.offset_s))
         self.lag_s = float(settings.get("bill_lag_s", self.lag_s))
         self.quota.refused_use_quota = bool(settings.get("refused_use_quota", False))
+        self.iam_region = str(settings.get("iam_region", "global"))
         self.throttle_before_auth = bool(settings.get("throttle_before_auth", True))
 
     def set_quota(self, wanted: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import ssl
 import urllib.error
@@ -391,7 +392,11 @@ FIELDS = st.dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=int(os.environ.get("NIGHT_FORM_EXAMPLES", "150")),  # the long form: NIGHT_FORM_EXAMPLES=20000
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     body=JSON
     | st.builds(lambda rows: {"meta": {"uuid": "u"}, "data": {"req_data": rows}}, st.lists(FIELDS, max_size=2)),
@@ -406,3 +411,131 @@ def test_whatever_comes_in_it_never_fails_by_itself(twin: Twin, body: Any, path:
 def test_the_journal_can_be_read_while_it_is_written(twin: Twin) -> None:
     with sqlite3.connect(f"file:{twin.at.journal}?mode=ro", uri=True) as db:
         assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+
+
+# --- the rest of the faults --------------------------------------------------------------------------------------------
+
+
+def test_its_documentation_lists_every_test_identity() -> None:
+    told = (Path(__file__).parents[2] / "tasks" / "simulator" / "README.md").read_text(encoding="utf-8")
+    assert all(f"| {person.name} | {person.number} | {person.effect} |" in told for person in FIXED)
+
+
+def test_its_documentation_lists_every_fault() -> None:
+    from tasks.simulator.faults import KNOWN
+
+    told = (Path(__file__).parents[2] / "tasks" / "simulator" / "README.md").read_text(encoding="utf-8")
+    assert all(f"`{fault}`" in told for fault in KNOWN)
+
+
+@pytest.mark.parametrize("fault", ["reset_head", "reset_body"])
+def test_a_connection_may_break_before_the_request_is_read(twin: Twin, fault: str) -> None:
+    twin.faults({"fault": fault, "match": {"nth": 2}})
+    assert post(twin, question(*fixed("1000"))).status_code == 200
+    with pytest.raises(httpx.TransportError):
+        post(twin, question(*fixed("1000")))
+    assert post(twin, question(*fixed("1000"))).status_code == 200
+    assert [(row["fault"], row["billed"], row["status"]) for row in twin.journal()] == [
+        ("", 1, 200),
+        (fault, 0, None),
+        ("", 1, 200),
+    ]
+
+
+@pytest.mark.parametrize(("fault", "told"), [("close_connection", "close"), ("drop_connection", None)])
+def test_a_connection_may_be_closed_under_the_client(twin: Twin, fault: str, told: str | None) -> None:
+    twin.faults({"fault": fault, "match": {"nth": 1}})
+    auth = AkSkAuth(twin.at.access_key, twin.at.secret_key)
+    with httpx.Client(auth=auth, trust_env=False, base_url=twin.at.ivs) as client:
+        first = client.post("/v2.0/ivs-idcard-extention", json=question(*fixed("1000")))
+        __import__("time").sleep(0.2)
+        second = client.post("/v2.0/ivs-idcard-extention", json=question(*fixed("1000")))
+    assert first.headers.get("Connection") == told
+    assert (first.status_code, second.status_code) == (200, 200)
+
+
+def test_a_quota_may_be_cut_for_a_while(twin: Twin) -> None:
+    twin.faults({"fault": "quota_cut", "args": {"limit": 1}, "to_s": 0.5})
+    codes = [post(twin, question(*fixed("1000"))).status_code for _ in range(4)]
+    assert codes.count(429) >= 2
+    __import__("time").sleep(0.6)
+    assert [post(twin, question(*fixed("1000"))).status_code for _ in range(4)] == [200] * 4
+
+
+@pytest.mark.parametrize(
+    "args", [{"seconds": 0.05}, {"low_s": 0.05, "high_s": 0.06}, {"mean_s": 0.001}, {"median_s": 0.05, "sigma": 0.01}]
+)
+def test_latencies_are_drawn_from_a_distribution(twin: Twin, args: dict[str, float]) -> None:
+    twin.faults({"fault": "latency", "args": args})
+    post(twin, question(*fixed("1000")))
+    row = twin.journal()[-1]
+    assert row["answered_at"] - row["body_at"] >= (0 if "mean_s" in args else 40_000)
+
+
+@pytest.mark.parametrize(
+    ("fault", "usage", "projects"),
+    [
+        ({"fault": "bill_missing", "args": {"every": 2}}, 2, {"default"}),
+        ({"fault": "bill_extra", "args": {"rows": 3}}, 7, {"default"}),
+        ({"fault": "bill_wrong_project", "args": {"every": 4}}, 4, {"default", "another-project"}),
+        ({"fault": "bill_late", "args": {"every": 1}}, 4, {"default"}),
+    ],
+)
+def test_a_bill_may_be_wrong(twin: Twin, fault: dict[str, Any], usage: int, projects: set[str]) -> None:
+    for _ in range(4):
+        post(twin, question(*fixed("1000")))
+    right = rows_of_bill(twin)
+    twin.faults(fault)
+    wrong = rows_of_bill(twin)
+    assert (sum(row["usage"] for row in right), sum(row["usage"] for row in wrong)) == (4, usage)
+    assert {row["enterprise_project_id"] for row in wrong} == projects
+    assert (right[0]["bill_date"] < wrong[0]["bill_date"]) == (fault["fault"] == "bill_late")
+
+
+def rows_of_bill(twin: Twin) -> list[dict[str, Any]]:
+    with httpx.Client(auth=AkSkAuth(twin.at.access_key, twin.at.secret_key), trust_env=False) as client:
+        url = f"{twin.at.ivs}/v2/bills/customer-bills/res-fee-records"
+        return list(client.get(url, params={"limit": "100"}).json()["fee_records"])
+
+
+def test_tokens_of_another_region_are_refused(tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text('iam_region = "cn-north-1"\nthrottle_before_auth = false\nbill_lag_s = 600\n', encoding="utf-8")
+    from tests.simulator.test_vendor_sdk import login
+
+    with provider(tmp_path / "h", config=config) as running:
+        twin = Twin(running, tmp_path)
+        token = login(twin)
+        answer = httpx.post(
+            f"{running.ivs}/v2.0/ivs-idcard-extention",
+            json=question(*fixed("1000")),
+            headers={"X-Auth-Token": token, "Content-Type": "application/json"},
+            trust_env=False,
+        )
+        assert (answer.status_code, answer.json()["error_code"]) == (401, "APIG.0307")
+        assert post(twin, question(*fixed("1000"))).status_code == 200
+        assert rows_of_bill(twin) == []
+
+
+def test_where_one_price_holds_for_the_month_the_bill_says_so(tmp_path: Path) -> None:
+    prices = tmp_path / "prices.toml"
+    tiers = "".join(
+        f'[[tier]]\nfamily = "two_factor"\nfrom_calls = {n}\nprice = "{p}"\n' for n, p in ((0, "0.5"), (2, "0.4"))
+    )
+    prices.write_text('tier_price_applies_to = "all"\n' + tiers, encoding="utf-8")
+    config = tmp_path / "c.toml"
+    config.write_text(f'price_file = "{prices}"\n', encoding="utf-8")
+    with provider(tmp_path / "h", config=config) as running:
+        twin = Twin(running, tmp_path)
+        for _ in range(3):
+            post(twin, question(*fixed("1000")))
+        assert [row["amount"] for row in rows_of_bill(twin)] == ["1.2"]
+
+
+@pytest.mark.parametrize(("counts", "wanted"), [(True, [200, 429, 429]), (False, [200, 429, 200])])
+def test_whether_refused_calls_use_the_quota_is_a_switch(counts: bool, wanted: list[int]) -> None:
+    from tasks.simulator.quota import Limit, Quota
+
+    quota = Quota({"two_factor": Limit(1, 1.0, 1)}, refused_use_quota=counts)
+    seen = [429 if quota.refuses("a", "two_factor", now) else 200 for now in (0.0, 0.5, 1.0)]
+    assert seen == wanted
