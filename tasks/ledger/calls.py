@@ -69,7 +69,10 @@ Price = Callable[[str, int], int]
 """Given a family and the month's certain calls so far, the next call's price in millionths."""
 
 _GATE: Final = text(
-    "SELECT epoch, stop, (SELECT value FROM switches WHERE name = 'halt') AS halt FROM runs WHERE run_id = :run_id"
+    "SELECT epoch, stop, (SELECT value FROM switches WHERE name = 'halt') AS halt, "
+    "(SELECT max(call_id) FROM calls WHERE question = :question AND voided = 0 AND open = 0 "
+    "AND outcome NOT IN ('', 'unreadable') AND ended_us > runs.as_of_us) AS answered "
+    "FROM runs WHERE run_id = :run_id"
 )
 _INSERT: Final = text(
     "INSERT INTO calls (call_id, run_id, epoch, owner, record_ref, chunk, attempt, question, subject, key_id, "
@@ -93,18 +96,20 @@ _STATE: Final = text("SELECT state FROM calls WHERE call_id = :call_id")
 
 
 def depart(connection: Connection, call: Departure) -> None:
-    """Write a call as `sent`, if it may leave: epoch, stop flag, halt, caps and open question, in that order.
+    """Write a call as `sent`, if it may leave: epoch, halt, stop flag, answered or open question, caps.
 
     Raises:
         FencedError, StoppedError, CapReachedError, OpenQuestionError: it may not; nothing is kept.
     """
-    gate = connection.execute(_GATE, {"run_id": call.run_id}).one()
+    gate = connection.execute(_GATE, {"run_id": call.run_id, "question": call.question}).one()
     if gate.epoch != call.epoch:
         raise FencedError(f"run {call.run_id} has a newer owner")
     if gate.halt:
         raise StoppedError("halted")
     if gate.stop:
         raise StoppedError(gate.stop)
+    if gate.answered:
+        raise OpenQuestionError(f"record {call.record_ref}: the same question was answered after this was planned")
     book(connection, call.scopes, call.worst_micros)
     try:
         connection.execute(_INSERT, asdict(call))
@@ -178,6 +183,14 @@ def of_records(connection: Connection, run_id: str, refs: Sequence[str]) -> list
 def of_questions(connection: Connection, questions: Sequence[str]) -> list[Row[Any]]:
     """Return all calls of some questions that are not void, whichever run asked, oldest first."""
     return list(connection.execute(_BY_QUESTION, {"questions": list(questions)}))
+
+
+_BY_NAME: Final = calls.select().where(calls.c.call_id.in_(bindparam("names", expanding=True)))
+
+
+def named(connection: Connection, names: Sequence[str]) -> list[Row[Any]]:
+    """Return calls by their ids."""
+    return list(connection.execute(_BY_NAME, {"names": list(names)}))
 
 
 def anew(call: Departure, *, call_id: str, attempt: int, sent_us: int) -> Departure:

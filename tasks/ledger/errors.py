@@ -8,7 +8,7 @@ LedgerError
     ├── FencedError          a newer owner has the run
     ├── StoppedError         the run was stopped, or everything was halted
     ├── CapReachedError      the worst case would pass a cap
-    └── OpenQuestionError    the same question has an open call already
+    └── OpenQuestionError    the same question has an open call, or an answer the plan could not know
 """
 
 from __future__ import annotations
@@ -55,4 +55,4 @@ class CapReachedError(NoDepartureError):
 
 
 class OpenQuestionError(NoDepartureError):
-    """The question has an open call; asking again might pay twice."""
+    """The question has an open call, or was answered after the plan was made; asking again would pay twice."""

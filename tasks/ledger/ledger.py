@@ -97,6 +97,10 @@ class Ledger:
         """Return all calls of some questions, oldest first."""
         return self.read(lambda c: _in_parts(questions, partial(call_rows.of_questions, c)))
 
+    def calls_named(self, names: Sequence[str]) -> list[Row[Any]]:
+        """Return calls by their ids, whichever run made them."""
+        return self.read(lambda c: _in_parts(names, partial(call_rows.named, c)))
+
     def unsent_of(self, run_id: str) -> dict[str, Row[Any]]:
         """Return what became of a run's records that never left, by record."""
         rows = self.read(lambda c: c.execute(select(unsent).where(unsent.c.run_id == run_id)).all())

@@ -109,10 +109,14 @@ class _Join:
         asked = [row["record_ref"] for row in rows if row["disposition"] == "ask"]
         for call in self._ledger.calls_of(self._run.run_id, asked):
             calls.setdefault(call.record_ref, []).append(call)
+        pointed = [self._unsent[row["record_ref"]].open_call for row in rows if row["record_ref"] in self._unsent]
+        others = {call.call_id: call for call in self._ledger.calls_named([name for name in pointed if name])}
         ends = []
         for row in rows:
             ref = row["record_ref"]
-            end = end_of(row, calls.get(ref, []), self._unsent.get(ref), self._facts.stop)
+            unsent = self._unsent.get(ref)
+            other = others.get(unsent.open_call) if unsent else None
+            end = end_of(row, calls.get(ref, []), unsent, self._facts.stop, other)
             if ref in self._asked_for:
                 self._verdicts[ref] = end.verdict or str(end.outcome)
             if end.outcome == Outcome.DUPLICATE:

@@ -15,7 +15,7 @@ Call = Any
 _COPIED: Final = (
     "record_ref", "source_file", "source_row", "customer_no", "name_masked", "id_type", "id_masked", "id_valid_to",
     "id_expiry_status", "org_code", "risk_level", "check_reason", "required_check", "performed_check", "rule",
-    "rule_version", "relied_on_run", "duplicate_of", "previous_outcome", "previous_at", "legal_basis", "consent_ref",
+    "rule_version", "duplicate_of", "previous_outcome", "previous_at", "legal_basis", "consent_ref",
     "cost_centre",
 )  # fmt: skip
 
@@ -44,10 +44,20 @@ class End:
     at: str = ""
     call: Call | None = None
     calls: list[Call] = field(default_factory=list)
+    points_to: str = ""
+    relied_on_run: str = ""
 
 
-def end_of(row: Mapping[str, Any], calls: list[Call], unsent: Call | None, stop: str) -> End:
-    """Return how a planned row ended, from its calls (oldest first) and what is written of records that never left."""
+def end_of(row: Mapping[str, Any], calls: list[Call], unsent: Call | None, stop: str, other: Call | None = None) -> End:
+    """Return how a planned row ended.
+
+    Args:
+        row: the planned row.
+        calls: the run's calls for it, oldest first.
+        unsent: what is written of it where no call of the run decided.
+        stop: why the run stopped.
+        other: the other run's call that `unsent` points to.
+    """
     disposition = str(row["disposition"])
     if disposition == "reused":
         at, code = str(row["relied_on_at"]), str(row["relied_on_code"])
@@ -56,7 +66,7 @@ def end_of(row: Mapping[str, Any], calls: list[Call], unsent: Call | None, stop:
         return End(Outcome.DUPLICATE)
     if disposition != "ask":
         return End(disposition, reason=str(row["reason"]), reason_column=str(row["reason_column"]))
-    return _end_of_asked(calls, unsent, stop)
+    return _end_of_asked(calls, unsent, stop, other)
 
 
 def result_row(row: Mapping[str, Any], end: End, facts: Facts) -> dict[str, Any]:
@@ -79,7 +89,8 @@ def result_row(row: Mapping[str, Any], end: End, facts: Facts) -> dict[str, Any]
         changed=_changed(end.verdict, str(row["previous_outcome"])),
         ocr_name_match=call.ocr_name_match if call else "",
         ocr_id_match=call.ocr_id_match if call else "",
-        call_id=call.call_id if call else str(row["relied_on_call"]),
+        relied_on_run=end.relied_on_run or row["relied_on_run"],
+        call_id=call.call_id if call else end.points_to or str(row["relied_on_call"]),
         request_id=call.request_id if call else "",
         charge=charge,
         amount=str(from_micros(micros)),
@@ -105,7 +116,7 @@ def next_due(end: End, reverify_days: Mapping[Outcome, int]) -> str:
     return (dt.date.fromisoformat(end.at[:10]) + dt.timedelta(days=days)).isoformat()
 
 
-def _end_of_asked(calls: list[Call], unsent: Call | None, stop: str) -> End:
+def _end_of_asked(calls: list[Call], unsent: Call | None, stop: str, other: Call | None) -> End:
     final = next((call for call in reversed(calls) if call.outcome), None)
     if final is not None:
         code = final.verification_code or final.code
@@ -114,8 +125,20 @@ def _end_of_asked(calls: list[Call], unsent: Call | None, stop: str) -> End:
     waiting = next((call for call in reversed(calls) if call.open), None)
     if waiting is not None:
         return End(Outcome.IN_DOUBT, code=waiting.code, call=waiting, calls=calls)
+    if unsent is not None and unsent.outcome == Outcome.REUSED and other is not None:
+        code = other.verification_code or other.code
+        at = _iso(other.ended_us)
+        return End(
+            Outcome.REUSED,
+            other.outcome,
+            code=code,
+            at=at,
+            calls=calls,
+            points_to=other.call_id,
+            relied_on_run=other.run_id,
+        )
     if unsent is not None:
-        return End(unsent.outcome, reason=unsent.reason, calls=calls)
+        return End(unsent.outcome, reason=unsent.reason, calls=calls, points_to=unsent.open_call)
     return End(Outcome.NOT_ATTEMPTED, reason=stop or Reason.CANCELLED, calls=calls)
 
 

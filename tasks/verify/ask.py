@@ -21,7 +21,7 @@ from tasks.media import MediaLimits
 from tasks.pricing import PriceList
 from tasks.privacy import Personal
 from tasks.quota import Pacer
-from tasks.records import Operation, Outcome
+from tasks.records import PAID_ANSWERS, Operation, Outcome
 from tasks.settings import Limits
 from tasks.storage import Store
 from tasks.verify.fate import Next, Tries, after, ending
@@ -47,6 +47,7 @@ class Asker:
     progress: Progress
     month_of: Callable[[int], str]
     room: ByteRoom
+    wait_for_others_s: float
     rng: random.Random
 
     async def ask(self, row: dict[str, Any], chunk: int) -> None:
@@ -56,14 +57,10 @@ class Asker:
             FencedError: another process has taken the run over.
         """
         try:
-            await self.gate.enter()
-            async with self.room.of(row["bytes"]):
-                body = await self._body(row)
-                await self._until_done(row, chunk, body)
+            while not await self._asked(row, chunk):
+                await self.gate.enter()
         except UnfitError as unfit:
             await self._never_left(row, Outcome.REJECTED, unfit.reason.value)
-        except OpenQuestionError:
-            await self._open_elsewhere(row)
         except CapReachedError:
             await self.gate.stop("budget")
         except StoppedError as stopped:
@@ -71,6 +68,17 @@ class Asker:
         except FencedError:
             self.gate.stopped = self.gate.stopped or "fenced"
             raise
+
+    async def _asked(self, row: dict[str, Any], chunk: int) -> bool:
+        """Ask, and tell whether the record has its end; False: another's call was in the way and has made room."""
+        await self.gate.enter()
+        try:
+            async with self.room.of(row["bytes"]):
+                body = await self._body(row)
+                await self._until_done(row, chunk, body)
+        except OpenQuestionError:
+            return await self._settled_elsewhere(row)
+        return True
 
     async def _body(self, row: dict[str, Any]) -> Body:
         media = await fetch(self.media_store, row, MediaLimits())
@@ -150,12 +158,32 @@ class Asker:
         most = min(self.limits.backoff_most_s, self.limits.backoff_s * 2 ** min(tries.refused, 16))
         return step.wait_s + self.rng.uniform(0, most)
 
-    async def _open_elsewhere(self, row: dict[str, Any]) -> None:
-        """Point the record to the open call its question has: unreadable or in doubt, asked by whichever run."""
-        found = [c for c in await asyncio.to_thread(self.ledger.calls_about, [row["question"]]) if c.open]
-        unreadable = bool(found) and found[-1].answer == "unreadable"
-        outcome = Outcome.UNREADABLE if unreadable else Outcome.IN_DOUBT
-        await self._never_left(row, outcome, "", found[-1].call_id if found else "")
+    async def _settled_elsewhere(self, row: dict[str, Any]) -> bool:
+        """End a record by the open call its question has, whichever run asked it.
+
+        A living owner's call is waited for: its answer is relied on. A call in doubt or unreadable is pointed to.
+        Where it was refused or withdrawn the question is free again: False.
+        """
+        until = time.monotonic() + self.wait_for_others_s
+        while True:
+            calls = await asyncio.to_thread(self.ledger.calls_about, [row["question"]])
+            blocking = next((call for call in reversed(calls) if call.open), None)
+            if blocking is None:
+                return await self._rely_on(row, calls)
+            lives = blocking.state == "sent" and self.ledger.owner.is_alive(blocking.owner)
+            if not lives or time.monotonic() > until:
+                unreadable = blocking.answer == "unreadable"
+                await self._never_left(
+                    row, Outcome.UNREADABLE if unreadable else Outcome.IN_DOUBT, "", blocking.call_id
+                )
+                return True
+            await asyncio.sleep(0.1)
+
+    async def _rely_on(self, row: dict[str, Any], calls: list[Any]) -> bool:
+        answered = next((call for call in reversed(calls) if call.outcome in PAID_ANSWERS), None)
+        if answered is not None:
+            await self._never_left(row, Outcome.REUSED, "", answered.call_id)
+        return answered is not None
 
     async def _never_left(self, row: dict[str, Any], outcome: Outcome, reason: str, open_call: str = "") -> None:
         write = partial(

@@ -148,6 +148,7 @@ def open_night(runtime: Runtime, run: RunRow, cap_micros: int) -> Night:
         progress=progress,
         month_of=month_of,
         room=ByteRoom(runtime.profile.limits.in_flight, runtime.profile.limits.bytes_in_flight),
+        wait_for_others_s=runtime.profile.account.connect_timeout_s + runtime.profile.account.read_timeout_s + 5,
         rng=random.Random(),  # noqa: S311  # jitter
     )
     chunks = staging.manifest(summary["manifest_sha256"]).chunks

@@ -70,7 +70,7 @@ def test_outcomes_always_add_up_to_the_rows(story: list[tuple[str, list[Any], bo
             {"relied_on_outcome": "verified", "relied_on_at": "2026-01-01T00:00:00Z"} if disposition == "reused" else {}
         )
         mine = calls if disposition == "ask" else []
-        unsent = SimpleNamespace(outcome="rejected", reason="bad_media") if left else None
+        unsent = SimpleNamespace(outcome="rejected", reason="bad_media", open_call="") if left else None
         result = result_row(planned, end_of(planned, mine, unsent, ""), FACTS)
         assert result["outcome"] in set(Outcome)
         money += charge_of(mine)[1]
@@ -112,8 +112,8 @@ def test_a_call_behind_no_row_fails_the_run() -> None:
         ([call(), call(outcome="verified", charge="certain")], None, "verified"),
         ([call(outcome="unreadable", open=1, charge="certain")], None, "unreadable"),
         ([call(open=1, charge="possible")], None, "in_doubt"),
-        ([call()], SimpleNamespace(outcome="failed", reason="provider"), "failed"),
-        ([], SimpleNamespace(outcome="in_doubt", reason=""), "in_doubt"),
+        ([call()], SimpleNamespace(outcome="failed", reason="provider", open_call=""), "failed"),
+        ([], SimpleNamespace(outcome="in_doubt", reason="", open_call="c9"), "in_doubt"),
         ([], None, "not_attempted"),
     ],
 )

@@ -1,0 +1,162 @@
+"""Kill a night again and again at random instants, restart it until it is done, and let the judge count.
+
+    python -m tests.crash.driver [kills] [records] [seed]      the long form: 1000 5000
+
+What is promised: 0 lost, 0 doubled, 0 unaccounted paid calls, nothing paid twice; per kill no more in doubt than calls
+were in flight; and the night after pays for nothing again.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from tasks.local.provider import LocalProvider, provider
+from tasks.plan.questions import record_ref
+from tasks.privacy import Personal
+from tasks.records import Record
+from tasks.settings import Secrets
+from tests.judge import Judgement, judge
+from tests.people import invented
+
+ROOT = Path(__file__).resolve().parents[2]
+IN_FLIGHT = 16
+KEY = "k:" + "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s="
+
+
+def prepare(folder: Path, at: LocalProvider, records: int, per_s: int) -> None:
+    for name in ("records", "results", "staging"):
+        (folder / name).mkdir()
+    profile: dict[str, Any] = {
+        "name": "crash",
+        "kind": "demo",
+        "language": "en",
+        "home": str(folder / "home"),
+        "account": {"endpoint": at.ivs, "project_id": at.project_id, "read_timeout_s": 5},
+        "source": {"records": str(folder / "records")},
+        "limits": {
+            "rate_per_s": {"two_factor": per_s, "three_factor": per_s},
+            "headroom_pct": 0,
+            "in_flight": IN_FLIGHT,
+            "chunk_records": 250,
+            "canary": {"records": 5},
+            "breaker": {"in_a_row": 100, "in_a_run": 10_000},
+        },
+        "money": {
+            "price_file": str(ROOT / "configs" / "prices" / "invented.toml"),
+            "cap_run": "1000000",
+            "cap_night": "1000000",
+            "cap_month": "1000000",
+            "approve_above": "1000000",
+        },
+        "privacy": {"staging": str(folder / "staging")},
+        "output": {"results": str(folder / "results"), "xlsx_rows": 0},
+    }
+    (folder / "profile.json").write_text(json.dumps(profile), encoding="utf-8")
+    secrets = {"ACCESS_KEY": at.access_key.reveal(), "SECRET_KEY": at.secret_key.reveal(), "PSEUDONYM_KEYS": KEY}
+    held = {f"IVS_BACKFILL_{name}": value for name, value in secrets.items()}
+    (folder / "secrets.json").write_text(json.dumps(held), encoding="utf-8")
+    with (folder / "records" / "people.csv").open("w", encoding="utf-8", newline="") as file:
+        people = invented(records)
+        csv.writer(file).writerows([("客户号", "姓名", "证件号码"), *((f"C{n}", *one) for n, one in enumerate(people))])
+
+
+def refs(records: int) -> set[str]:
+    names = Secrets({"IVS_BACKFILL_PSEUDONYM_KEYS": KEY}).pseudonyms()
+    return {record_ref(Record("people.csv", n + 2, Personal(f"C{n}")), names) for n in range(records)}
+
+
+def start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8"}
+    with (folder / "worker.log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.crash.worker", str(folder), *words],
+            cwd=ROOT,
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
+
+
+def drive(kills: int, records: int, seed: int, per_s: int = 400) -> tuple[Judgement, dict[str, int]]:
+    """Run one killed night to its end; return what the judge found, and the counts of the story."""
+    dice = random.Random(seed)
+    told = {"kills": 0, "restarts": 0, "records": records}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        config = folder / "twin.toml"
+        config.write_text(
+            "[[quota]]\nlimit = 10000000\nburst = 10000000\n"
+            '[[faults]]\nfault = "latency"\nargs = { low_s = 0.005, high_s = 0.04 }\n',
+            encoding="utf-8",
+        )
+        with provider(folder / "twin", config=config) as at:
+            prepare(folder, at, records, per_s)
+            while not (folder / "done").exists():
+                told["restarts"] += 1
+                told["kills"] += once(folder, dice if told["kills"] < kills else None)
+            first = verdict(folder, at, records)
+            (folder / "done").unlink()
+            once(folder, None, "again")
+            after = verdict(folder, at, records)
+            told["billed the night after"] = after.counts["billed"] - first.counts["billed"]
+    return first if not first.clean else after, told
+
+
+def verdict(folder: Path, at: LocalProvider, records: int) -> Judgement:
+    ended = json.loads((folder / "done").read_text(encoding="utf-8"))
+    assert not ended["stop"], ended
+    return judge(
+        ledger=folder / "home" / "ledger.sqlite",
+        journal=at.journal,
+        results={ended["run_id"]: pq.read_table(folder / "out" / "results.parquet")},
+        planned={ended["run_id"]: refs(records)},
+    )
+
+
+def once(folder: Path, dice: random.Random | None, *words: str) -> int:
+    """Start the worker, and kill it at a random instant of its life, or let it end; return how many were killed."""
+    child = start(folder, *words)
+    if dice is None:
+        child.wait(300)
+        assert child.returncode == 0, (folder / "worker.log").read_text(encoding="utf-8")[-2_000:]
+        return 0
+    time.sleep(dice.uniform(0.6, 2.2))
+    if child.poll() is not None:
+        assert child.returncode == 0, (folder / "worker.log").read_text(encoding="utf-8")[-2_000:]
+        return 0
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    return 1
+
+
+def main() -> None:
+    kills, records, seed = (int(word) for word in [*sys.argv[1:], "1000", "5000", "1"][:3])
+    done = nights = 0
+    bad = 0
+    while done < kills:
+        found, told = drive(min(40, kills - done), records, seed + nights)
+        done, nights, bad = (
+            done + told["kills"],
+            nights + 1,
+            bad + (not found.clean or told["billed the night after"] > 0),
+        )
+        over = found.counts["in doubt"] > told["kills"] * IN_FLIGHT
+        print(f"night {nights}: {told} {found}{' IN DOUBT OVER IN FLIGHT' if over else ''}", flush=True)
+    print(f"{done} kills in {nights} nights, {bad} nights with a finding")
+    sys.exit(bad > 0)
+
+
+if __name__ == "__main__":
+    main()

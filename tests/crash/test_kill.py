@@ -1,0 +1,154 @@
+"""Killed at any instant, a night pays for nothing twice and loses nothing. The long form: python -m tests.crash.driver."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from tasks.ledger import writer
+from tests.conftest import Twin
+from tests.crash import driver, worker
+from tests.judge import judge
+from tests.nights import Nights
+from tests.people import invented
+
+
+def test_twenty_five_kills_lose_nothing_and_pay_for_nothing_twice() -> None:
+    found, told = driver.drive(kills=25, records=5_000, seed=7)
+    sys.stderr.write(f"\n{told} {found}\n")
+    assert found.clean, str(found)
+    assert told["kills"] == 25
+    assert found.counts["in doubt"] <= 25 * driver.IN_FLIGHT
+    assert told["billed the night after"] == 0
+
+
+def die_at_commit(number: int, when: str) -> None:
+    """Make this process die at its n-th ledger commit: just before it, or just after it is durable."""
+    real = writer.Writer._commit
+    counted = [0]
+
+    def commit(self: Any, connection: Any, batch: Any) -> Any:
+        counted[0] += 1
+        if counted[0] == number and when == "before":
+            os._exit(9)
+        kept = real(self, connection, batch)
+        if counted[0] == number:
+            os._exit(9)
+        return kept
+
+    writer.Writer._commit = commit  # type: ignore[method-assign]
+
+
+def one_start(folder: str, number: int, when: str) -> None:
+    sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123  # a dying process is noisy
+    if number:
+        die_at_commit(number, when)
+    worker.main(Path(folder))
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_dying_at_every_ledger_write_in_turn_leaves_the_books_right(twin: Twin, tmp_path: Path, when: str) -> None:
+    """n = 1, 2, 3 ... until a start ends clean; each time from an empty home, finished by a second start."""
+    context = multiprocessing.get_context("fork")
+    for number in range(1, 200):
+        folder = tmp_path / f"{when}-{number}"
+        folder.mkdir()
+        twin.control("POST", "/reset")
+        twin.lift_quota()
+        driver.prepare(folder, twin.at, 6, 2_000)
+        codes = []
+        for fatal in (number, 0):
+            child = context.Process(target=one_start, args=(str(folder), fatal, when))
+            child.start()
+            child.join(60)
+            codes.append(child.exitcode)
+            child.close()
+            if codes == [0]:
+                break
+        assert codes[-1] == 0, codes
+        table = pq.read_table(folder / "out" / "results.parquet")
+        run_id = table.column("run_id")[0].as_py()
+        found = judge(
+            ledger=folder / "home" / "ledger.sqlite",
+            journal=twin.at.journal,
+            results={run_id: table},
+            planned={run_id: driver.refs(6)},
+        )
+        assert found.clean, f"{when} commit {number}: {found}"
+        if codes == [0]:
+            break
+    sys.stderr.write(f"\ndied {when} each of {number - 1} commits\n")
+    assert number > 8
+
+
+Make = Callable[..., Nights]
+
+
+def test_media_changed_after_planning_are_not_sent(nights: Make) -> None:
+    night = nights(policy={"video_checks": True, "default_check": "id3_text_face"})
+    from tests.sample import make_sample as sample
+
+    people = invented(3)
+    lines = ["customer_no,name,id_number,face_key"]
+    for place, (name, number) in enumerate(people):
+        picture = sample.jpeg(sample.face(place), {"face_of": number})
+        (night.folder / "media" / f"{place}.jpg").write_bytes(picture)
+        lines.append(f"C{place},{name},{number},{place}.jpg")
+    (night.folder / "records" / "people.csv").write_text("\n".join(lines), encoding="utf-8")
+    run = night.plan()
+    (night.folder / "media" / "1.jpg").write_bytes(sample.jpeg(sample.face(99), {"face_of": people[1][1]}))
+    (night.folder / "media" / "2.jpg").unlink()
+    night.verify(run)
+    found = night.close(run)
+    assert found.outcomes == {"verified": 1, "rejected": 2}
+    assert found.reasons == {"media_changed": 1, "media_missing": 1}
+    assert len(night.twin.journal()) == 1
+
+
+def test_records_changed_after_planning_are_asked_as_they_were_planned(nights: Make) -> None:
+    night = nights()
+    night.people(invented(4))
+    run = night.plan()
+    planned = night.refs()
+    night.people(invented(4, 9, "2001"))
+    night.verify(run)
+    assert night.close(run).outcomes == {"verified": 4}
+    assert planned == set(night.results[run.run_id].column("record_ref").to_pylist())
+
+
+def test_two_runs_that_share_questions_never_ask_one_twice(nights: Make) -> None:
+    """Two plans over the same people, verified side by side by one process: each question is asked once."""
+    night = nights()
+    night.people(invented(40))
+    first, second = night.plan(), night.plan(replan=True)
+    from tasks.verify.night import open_night
+
+    opened = [open_night(night.runtime, run, 10**9) for run in (first, second)]
+
+    async def go() -> None:
+        await asyncio.gather(*(one.verify(partial(chunk, one)) for one in opened))
+        for one in opened:
+            await one.asker.client.aclose()
+
+    async def chunk(one: Any, part: Any) -> None:
+        await one.chunk(part)
+
+    asyncio.run(go())
+    ended = [night.close(run).outcomes for run in (first, second)]
+    assert ended[0]["verified"] + ended[1]["verified"] == 40
+    assert all(one["verified"] + one["reused"] == 40 for one in ended), "no false doubt: a living owner is waited for"
+    relied = [row for table in night.results.values() for row in table.to_pylist() if row["outcome"] == "reused"]
+    assert {row["verdict"] for row in relied} <= {"verified"}
+    assert {row["relied_on_run"] for row in relied} <= {first.run_id, second.run_id}
+    found = night.judge()
+    assert found.clean, str(found)
+    assert found.counts["billed"] == 40
