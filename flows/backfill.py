@@ -83,6 +83,7 @@ async def _plan_task(profile: str, business_date: dt.date | None, limit: int, re
     held = runtime(profile)
     date = business_date or dt.datetime.now(held.profile.zone).date()
     key = PlanKey(date, limit=limit, replan=replan)
+    await asyncio.to_thread(held.check_ledger)
     try:
         run = await asyncio.to_thread(
             load_or_make, held, key, lambda: ingest.read_profile(held.records, held.profile.source, date)

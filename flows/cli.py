@@ -13,9 +13,11 @@ from typing import Annotated, Any, Final
 import orjson
 import typer
 
-from flows.terminal import exit_code, explain, print_run
+from flows.terminal import call_of, doubt_of, exit_code, explain, print_run, unsent_of
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+in_doubt = typer.Typer(no_args_is_help=True, help="Calls that wait for a person.")
+app.add_typer(in_doubt, name="in-doubt")
 HOME: Final = Path("~/.ivs-backfill")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
@@ -119,6 +121,15 @@ def release(profile: Profile, who: Who, why: Why, as_json: Json = False) -> None
 
 
 @app.command()
+def ledger_accept(profile: Profile, who: Who, why: Why, as_json: Json = False) -> None:
+    """Accept a new or older ledger for these results: what it has forgotten may be paid again."""
+    with _explained(as_json), _opened(profile) as held:
+        _decide(held, "accept_ledger", held.ledger.ledger_id, who, why)
+        held.mark_ledger()
+        _print({"ledger": held.ledger.ledger_id}, as_json, lambda: typer.echo("accepted"))
+
+
+@app.command()
 def runs(profile: Profile, as_json: Json = False) -> None:
     """List the latest runs of a profile."""
     with _explained(as_json), _opened(profile) as held:
@@ -128,6 +139,37 @@ def runs(profile: Profile, as_json: Json = False) -> None:
         ]
         lines = "\n".join("  ".join(map(str, one.values())) for one in found)
         _print({"runs": found}, as_json, lambda: typer.echo(lines))
+
+
+@in_doubt.command("list")
+def in_doubt_list(profile: Profile, as_json: Json = False) -> None:
+    """List the calls that wait for a person: perhaps billed, and without a usable answer."""
+    with _explained(as_json), _opened(profile) as held:
+        found = [doubt_of(row) for row in held.ledger.doubts()]
+        lines = "\n".join("  ".join(one.values()) for one in found) or "nothing is in doubt"
+        _print({"in_doubt": found}, as_json, lambda: typer.echo(lines))
+
+
+@in_doubt.command("resend")
+def in_doubt_resend(profile: Profile, call_id: str, who: Who, why: Why, as_json: Json = False) -> None:
+    """Let the next night ask a doubtful question again; it may be paid a second time."""
+    _settle(profile, call_id, "resend", who, why, as_json)
+
+
+@in_doubt.command("write-off")
+def in_doubt_write_off(profile: Profile, call_id: str, who: Who, why: Why, as_json: Json = False) -> None:
+    """Accept that a doubtful call brings no answer; its money stays as possibly spent."""
+    _settle(profile, call_id, "write-off", who, why, as_json)
+
+
+@app.command()
+def why(profile: Profile, record_ref: str, as_json: Json = False) -> None:
+    """Tell a record's story by its reference number: every call, its answer, its money, and decisions."""
+    with _explained(as_json), _opened(profile) as held:
+        calls, unsent = held.ledger.story(record_ref)
+        left = [unsent_of(row) for row in unsent]
+        told = {"record_ref": record_ref, "calls": [call_of(row) for row in calls], "without_a_call": left}
+        _print(told, as_json, lambda: typer.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode()))
 
 
 @app.command()
@@ -200,6 +242,14 @@ def _decide(held: Any, kind: str, target: str, who: str, why: str) -> None:
     import uuid
 
     held.ledger.decide(kind, target, who=who, why=why, decision=uuid.uuid4().hex)
+
+
+def _settle(profile: str, call_id: str, kind: str, who: str, why: str, as_json: bool) -> None:
+    import uuid
+
+    with _explained(as_json), _opened(profile) as held:
+        held.ledger.decide_doubt(call_id, kind, who=who, why=why, decision=uuid.uuid4().hex)
+        _print({"call_id": call_id, "decision": kind}, as_json, lambda: typer.echo(f"{kind}: {call_id}"))
 
 
 def _date(text: str) -> dt.date | None:

@@ -97,6 +97,7 @@ def _close(held: Runtime, run_id: str, folder: Path) -> _Closed:
     now = held.ledger.clock_us()
     closing = orjson.dumps(summary).decode()
     held.ledger.write(lambda c: finish(c, run_id, state=state.value, revision=revision, closing=closing, now_us=now))
+    held.mark_ledger()
     return _Closed(summary, facts, found)
 
 

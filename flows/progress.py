@@ -55,7 +55,7 @@ class Board:
         """Show how far it is now."""
         note = f"{progress.sent} calls · {progress.per_s:.1f}/s"
         self._bar.update(self._place, completed=progress.records_done, note=note)
-        if time.monotonic() - self._told >= ARTIFACT_EVERY_S or progress.percent >= 100:
+        if time.monotonic() - self._told >= ARTIFACT_EVERY_S or progress.ended:
             self._told = time.monotonic()
             await self._tell(progress.percent, note)
 

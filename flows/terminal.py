@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
+from tasks.records.money import from_micros
 from tasks.text import Text
 
 EXIT: Final = {"completed": 0, "completed_with_exceptions": 3, "failed": 1}
@@ -37,6 +39,32 @@ def explain(error: BaseException) -> tuple[int, str | None, str]:
         if name in _ERRORS:
             return 1, str(error), "failed"
     return 1, None, "failed"
+
+
+def doubt_of(row: Any) -> dict[str, str]:
+    """Return what people see of a call that waits for them."""
+    kind = "unreadable" if row.answer == "unreadable" else "in_doubt"
+    money = str(from_micros(row.price_micros))
+    told = {"call_id": row.call_id, "kind": kind, "record_ref": row.record_ref, "operation": row.operation}
+    return told | {"run_id": row.run_id, "sent_at": utc(row.sent_us), "amount": money}
+
+
+def call_of(row: Any) -> dict[str, Any]:
+    """Return a call's life as people read it."""
+    names = ("call_id", "run_id", "operation", "attempt", "state", "answer", "charge", "status", "code", "outcome")
+    told = {name: getattr(row, name) for name in (*names, "verification_code", "request_id", "decision")}
+    ended = utc(row.ended_us) if row.ended_us else ""
+    return told | {"sent_at": utc(row.sent_us), "ended_at": ended, "amount": str(from_micros(row.price_micros))}
+
+
+def unsent_of(row: Any) -> dict[str, str]:
+    """Return what is written of a record where no call of its run decided."""
+    return {name: getattr(row, name) for name in ("run_id", "outcome", "reason", "open_call")} | {"at": utc(row.at_us)}
+
+
+def utc(at_us: int) -> str:
+    """Return microseconds since 1970 as ISO 8601 UTC."""
+    return dt.datetime.fromtimestamp(at_us / 1_000_000, tz=dt.UTC).isoformat(timespec="milliseconds")
 
 
 def print_run(ended: dict[str, Any], text: Text, *, as_json: bool) -> None:

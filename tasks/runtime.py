@@ -19,6 +19,7 @@ from tasks.ivs.signing import AkSkAuth
 from tasks.ivs.tokens import TokenAuth
 from tasks.ivs.transport import WireTransport
 from tasks.ledger import Ledger
+from tasks.marker import check_marker, write_marker
 from tasks.pricing import PriceList, load_prices
 from tasks.privacy import Pseudonyms
 from tasks.quota import Lane, Pacer
@@ -96,6 +97,18 @@ class Runtime:
         """
         self._auth(WireTransport())
         _ = self.names, self.prices, self.ledger, self.records, self.media, self.results
+
+    def check_ledger(self) -> None:
+        """Hold the ledger against the marker in the results store.
+
+        Raises:
+            WrongLedgerError: this is not the ledger that the results belong to, or an older copy of it.
+        """
+        check_marker(self.results, self.ledger)
+
+    def mark_ledger(self) -> None:
+        """Write the marker: after each closing, and where a person accepts a new or older ledger."""
+        write_marker(self.results, self.ledger)
 
     def staging(self, folder: str) -> Staging:
         """Return the staged parts of one plan."""

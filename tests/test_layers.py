@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = {"ingest", "plan", "approve", "verify", "reconcile", "report"}
 BASE = {"privacy", "records", "settings", "text"}
-MIDDLE = {"ledger", "quota", "pricing", "storage", "ivs", "media", "staging"}
+MIDDLE = {"ledger", "quota", "pricing", "storage", "ivs", "media", "staging", "marker"}
 ALLOWED = {
     **dict.fromkeys(STEPS | {"local"}, MIDDLE | BASE | {"runtime"}),
     "runtime": MIDDLE | BASE,

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Connection, Row, func, select
 
 from tasks.ledger import calls as call_rows
+from tasks.ledger import doubts as doubt_rows
 from tasks.ledger import runs as run_rows
 from tasks.ledger.budget import Cap, open_scopes
 from tasks.ledger.calls import Departure, Ending, Price
@@ -187,6 +188,10 @@ class Ledger:
         )
         return {row.family: row.n for row in self.read(lambda c: list(c.execute(chosen)))}
 
+    def call_count(self) -> int:
+        """Return how many calls this ledger holds."""
+        return int(self.read(lambda c: c.execute(select(func.count()).select_from(calls)).scalar_one()))
+
     def throttled(self) -> int:
         """Return how often the provider has throttled us, over the life of this ledger."""
         total = select(func.coalesce(func.sum(quota.c.throttled), 0))
@@ -207,6 +212,32 @@ class Ledger:
             .order_by(decisions.c.at_us.desc())
         )
         return self.read(lambda c: c.execute(chosen).first())
+
+    def doubts(self) -> list[Row[Any]]:
+        """Return the calls that wait for a person: in doubt or unreadable, and not decided."""
+        return self.read(doubt_rows.waiting)
+
+    def decide_doubt(self, call_id: str, kind: str, *, who: str, why: str, decision: str) -> None:
+        """Settle one waiting call by a person's decision: ``resend`` or ``write-off``; see `doubts`.
+
+        Raises:
+            LedgerError: no such call waits.
+        """
+        self.write(
+            partial(
+                doubt_rows.decide,
+                call_id=call_id,
+                kind=kind,
+                who=who,
+                why=why,
+                decision=decision,
+                now_us=self.clock_us(),
+            )
+        )
+
+    def story(self, record_ref: str) -> tuple[list[Row[Any]], list[Row[Any]]]:
+        """Return all calls of a record, and what is written of it where none decided, over all runs."""
+        return self.read(lambda c: doubt_rows.story(c, record_ref))
 
     def halt(self, value: str) -> None:
         """Stop every call of every process from now on, or let them go again (empty value)."""

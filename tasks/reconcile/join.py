@@ -122,7 +122,7 @@ def _end_of_asked(calls: list[Call], unsent: Call | None, stop: str, other: Call
         code = final.verification_code or final.code
         verdict = final.outcome if final.outcome in PAID_ANSWERS else ""
         return End(final.outcome, verdict, code=code, at=_iso(final.ended_us), call=final, calls=calls)
-    waiting = next((call for call in reversed(calls) if call.open), None)
+    waiting = next((call for call in reversed(calls) if call.open or call.state == "in_doubt"), None)
     if waiting is not None:
         return End(Outcome.IN_DOUBT, code=waiting.code, call=waiting, calls=calls)
     if unsent is not None and unsent.outcome == Outcome.REUSED and other is not None:

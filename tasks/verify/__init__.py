@@ -56,6 +56,7 @@ async def verify(profile: str, run: RunRow, cap_micros: int, watch: Watch, *, re
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
+        night.progress.ended = True
         await watch(night.progress)
         await night.asker.client.aclose()
         _NIGHTS.pop(run.run_id, None)

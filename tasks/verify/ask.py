@@ -113,8 +113,8 @@ class Asker:
         now = self.ledger.clock_us()
         ended = ending(answer, now, name=row["name"], number=row["id_number"])
         await asyncio.shield(self.ledger.end(call, ended, self.prices.at))
-        if ended.outcome:
-            self.progress.done(ended.outcome)
+        if ended.outcome or answer.kind == "missing":
+            self.progress.done(ended.outcome or Outcome.IN_DOUBT.value)
         await self.gate.note(in_doubt=answer.kind == "missing")
         return await self._next(answer, pacer, tries)
 

@@ -16,6 +16,7 @@ class Progress:
     answers: Counter[str] = field(default_factory=Counter)
     unreached: Counter[str] = field(default_factory=Counter)
     sent: int = 0
+    ended: bool = False
     known: dict[int, int] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
 

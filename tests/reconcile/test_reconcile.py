@@ -39,7 +39,7 @@ def row(**over: Any) -> dict[str, Any]:
 
 def call(**over: Any) -> Any:
     base = {
-        "call_id": "c", "outcome": "", "open": 0, "charge": "none", "price_micros": 0, "code": "", "verification_code": "",
+        "call_id": "c", "state": "answered", "outcome": "", "open": 0, "charge": "none", "price_micros": 0, "code": "", "verification_code": "",
         "similarity": "", "request_id": "", "ocr_name_match": "", "ocr_id_match": "", "ended_us": 1_795_000_000_000_000,
     }  # fmt: skip
     return SimpleNamespace(**(base | over))
