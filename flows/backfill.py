@@ -60,6 +60,7 @@ async def backfill(order: Order) -> dict[str, Any]:
     Args:
         order: profile and business date.
     """
+    await close_left_behind(order)
     run = await plan(order)
     if isinstance(run, str):
         return stopped_input(order, run)
@@ -71,17 +72,28 @@ async def backfill(order: Order) -> dict[str, Any]:
     return await close_run(order.profile, run)
 
 
+async def close_left_behind(order: Order) -> None:
+    """Close runs of earlier nights whose process died before it could; what they left open, tonight's plan asks."""
+    held = runtime(order.profile)
+    for run in await asyncio.to_thread(held.ledger.left_behind, held.profile.name, night_of(order)):
+        await close_run(order.profile, run)
+
+
+def night_of(order: Order) -> dt.date:
+    """Return the business date that is ordered: today's in the profile's zone where none is named."""
+    return order.business_date or dt.datetime.now(runtime(order.profile).profile.zone).date()
+
+
 async def plan(order: Order) -> RunRow | str:
     """Return the run of a business date, planned now or found; or why the input can't be planned."""
-    run_id, problem = await _plan_task(order.profile, order.business_date, order.limit, order.replan)
+    run_id, problem = await _plan_task(order.profile, night_of(order), order.limit, order.replan)
     return problem or await asyncio.to_thread(runtime(order.profile).ledger.run, run_id)
 
 
 @task(name="ingest and plan", persist_result=False, cache_policy=NO_CACHE)
-async def _plan_task(profile: str, business_date: dt.date | None, limit: int, replan: bool) -> tuple[str, str]:
+async def _plan_task(profile: str, date: dt.date, limit: int, replan: bool) -> tuple[str, str]:
     """Return the run's id; or none, and what is wrong with the input, which is a clean stop and no failure."""
     held = runtime(profile)
-    date = business_date or dt.datetime.now(held.profile.zone).date()
     key = PlanKey(date, limit=limit, replan=replan)
     await asyncio.to_thread(held.check_ledger)
     try:
@@ -113,7 +125,7 @@ async def ask(profile: str, run: RunRow, cap_micros: int) -> None:
 
 def stopped_input(order: Order, problem: str) -> dict[str, Any]:
     """Return the object of a night whose input can't be planned: no plan, no calls."""
-    date = order.business_date.isoformat() if order.business_date else ""
+    date = night_of(order).isoformat()
     return {"profile": order.profile, "business_date": date, "state": State.STOPPED_INPUT.value, "error": problem}
 
 

@@ -102,9 +102,14 @@ class Ledger:
         """Return calls by their ids, whichever run made them."""
         return self.read(lambda c: _in_parts(names, partial(call_rows.named, c)))
 
-    def unsent_of(self, run_id: str) -> dict[str, Row[Any]]:
-        """Return what became of a run's records that never left, by record."""
-        rows = self.read(lambda c: c.execute(select(unsent).where(unsent.c.run_id == run_id)).all())
+    def unsent_of(self, run_id: str, refs: Sequence[str]) -> dict[str, Row[Any]]:
+        """Return what is written of a run's records where none of its calls decided, by record."""
+
+        def fetch(c: Connection, part: Sequence[str]) -> list[Row[Any]]:
+            chosen = select(unsent).where(unsent.c.run_id == run_id, unsent.c.record_ref.in_(part))
+            return list(c.execute(chosen))
+
+        rows = self.read(lambda c: _in_parts(refs, partial(fetch, c)))
         return {row.record_ref: row for row in rows}
 
     # --- runs ------------------------------------------------------------------------------------------------------
@@ -127,6 +132,11 @@ class Ledger:
     def newest_run(self, profile: str, source: str, business_date: dt.date) -> run_rows.RunRow | None:
         """Return a business date's run with the highest sequence, or None."""
         return self.read(partial(run_rows.newest, profile=profile, source=source, business_date=business_date))
+
+    def left_behind(self, profile: str, before: dt.date) -> list[run_rows.RunRow]:
+        """Return a profile's runs of earlier dates that were never closed and whose owner is dead, oldest first."""
+        found = self.read(partial(run_rows.unfinished, profile=profile, before=before))
+        return [row for row in found if not row.owner or not self.owner.is_alive(row.owner)]
 
     def runs(self, profile: str | None = None, most: int = 50) -> list[run_rows.RunRow]:
         """Return the latest runs, newest first."""

@@ -85,7 +85,6 @@ class _Join:
         self._ledger = ledger
         self._staging = staging
         self._manifest = manifest
-        self._unsent = ledger.unsent_of(run.run_id)
         self._asked_for = self._targets()
         self._verdicts: dict[str, str] = {}
         self.tally = Tally()
@@ -109,12 +108,13 @@ class _Join:
         asked = [row["record_ref"] for row in rows if row["disposition"] == "ask"]
         for call in self._ledger.calls_of(self._run.run_id, asked):
             calls.setdefault(call.record_ref, []).append(call)
-        pointed = [self._unsent[row["record_ref"]].open_call for row in rows if row["record_ref"] in self._unsent]
-        others = {call.call_id: call for call in self._ledger.calls_named([name for name in pointed if name])}
+        written = self._ledger.unsent_of(self._run.run_id, asked)
+        pointed = [unsent.open_call for unsent in written.values() if unsent.open_call]
+        others = {call.call_id: call for call in self._ledger.calls_named(pointed)}
         ends = []
         for row in rows:
             ref = row["record_ref"]
-            unsent = self._unsent.get(ref)
+            unsent = written.get(ref)
             other = others.get(unsent.open_call) if unsent else None
             end = end_of(row, calls.get(ref, []), unsent, self._facts.stop, other)
             if ref in self._asked_for:

@@ -139,7 +139,7 @@ def _end_of_asked(calls: list[Call], unsent: Call | None, stop: str, other: Call
         )
     if unsent is not None:
         return End(unsent.outcome, reason=unsent.reason, calls=calls, points_to=unsent.open_call)
-    return End(Outcome.NOT_ATTEMPTED, reason=stop or Reason.CANCELLED, calls=calls)
+    return End(Outcome.NOT_ATTEMPTED, reason=stop or Reason.CANCELLED.value, calls=calls)
 
 
 def _changed(verdict: str, previous: str) -> str:

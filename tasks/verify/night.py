@@ -98,7 +98,7 @@ class Night:
         rows: list[dict[str, Any]] = self.staging.read(part).to_pylist()
         refs = [row["record_ref"] for row in rows]
         ended = has_outcome(self.runtime.ledger.calls_of(self.run.run_id, refs))
-        ended |= self.runtime.ledger.unsent_of(self.run.run_id).keys()
+        ended |= self.runtime.ledger.unsent_of(self.run.run_id, refs).keys()
         left = [row for row in rows if row["record_ref"] not in ended]
         if count_known:
             self.progress.already_in(part.chunk, len(rows) - len(left))
