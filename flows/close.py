@@ -98,6 +98,8 @@ def _close(held: Runtime, run_id: str, folder: Path) -> _Closed:
     closing = orjson.dumps(summary).decode()
     held.ledger.write(lambda c: finish(c, run_id, state=state.value, revision=revision, closing=closing, now_us=now))
     held.mark_ledger()
+    if state in {State.COMPLETED, State.COMPLETED_WITH_EXCEPTIONS}:
+        staging.remove_chunks(staging.manifest(plan_of(run)["manifest_sha256"]))
     return _Closed(summary, facts, found)
 
 

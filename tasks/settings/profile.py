@@ -164,7 +164,6 @@ class Limits(Section):
     chunk_bytes: int = Field(default=256_000_000, ge=1_000_000)
     chunks_at_once: int = Field(default=4, ge=1, le=64)
     window: Window | None = None
-    drain_s: float = Field(default=20, ge=0, le=300)
     canary: Canary = Canary()
     breaker: Breaker = Breaker()
 
@@ -182,18 +181,9 @@ class Money(Section):
     approve_above: Amount = Decimal(0)
 
 
-class Doubt(Section):
-    """What a doubtful call waits for: a person (`hold`), or a standing decision up to an amount per night."""
-
-    mode: Literal["hold", "reask_below"] = "hold"
-    amount: Amount = Decimal(0)
-    set_by: str = ""
-
-
 class Privacy(Section):
-    """Staging and retention of what is personal."""
+    """Where what is personal lies between planning and the end of its run, sealed."""
 
-    staging_days: Days = 7
     staging: str
 
 
@@ -219,7 +209,6 @@ class Profile(Section):
     policy: Policy = Policy()
     limits: Limits = Limits()
     money: Money
-    doubt: Doubt = Doubt()
     privacy: Privacy
     output: Output
 

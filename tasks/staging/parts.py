@@ -116,6 +116,11 @@ class Staging:
         for name in self._names(manifest):
             self.objects.delete(f"{self.folder}/{name}")
 
+    def remove_chunks(self, manifest: Manifest) -> None:
+        """Delete the chunks, which hold names and numbers; the masked rows stay, so that the run can be closed again."""
+        for part in manifest.chunks:
+            self.objects.delete(f"{self.folder}/{part.name}")
+
     def _names(self, manifest: Manifest) -> Iterator[str]:
         yield from (part.name for part in (*manifest.chunks, *manifest.rows))
         yield "manifest.json"

@@ -77,6 +77,24 @@ def test_nothing_personal_lies_in_the_ledger_or_in_prefects_database(
             assert word.encode() not in data
 
 
+def test_names_and_numbers_are_deleted_from_the_store_when_a_run_has_ended(
+    two_nights: tuple[Path, list[tuple[int, dict[str, Any], str]]],
+) -> None:
+    """The staged chunks are gone; what stays in the store's files of the plan is sealed and masked."""
+    import sqlite3
+
+    from tasks.local.seaweed import seaweed
+
+    home, _ = two_nights
+    with sqlite3.connect(home / "ledger.sqlite") as db:
+        assert db.execute("SELECT count(*) FROM runs WHERE state LIKE 'completed%'").fetchone() == (2,)
+    with seaweed(home / "store", bucket="ivs-demo") as store:
+        listed = store.client().list_objects_v2(Bucket="ivs-demo", Prefix="staging/")
+    names = [item["Key"].rsplit("/", 1)[-1] for item in listed["Contents"]]
+    assert not [name for name in names if name.startswith("chunk-")]
+    assert {"manifest.json", "rows-000000.sealed"} == set(names)
+
+
 def test_no_part_is_left_running(two_nights: tuple[Path, list[tuple[int, dict[str, Any], str]]]) -> None:
     home, _ = two_nights
     running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
