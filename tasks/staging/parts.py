@@ -117,7 +117,7 @@ class Staging:
             self.objects.delete(f"{self.folder}/{name}")
 
     def remove_chunks(self, manifest: Manifest) -> None:
-        """Delete the chunks, which hold names and numbers; the masked rows stay, so that the run can be closed again."""
+        """Delete the chunks, which hold names and numbers; the masked rows stay, to close the run again from."""
         for part in manifest.chunks:
             self.objects.delete(f"{self.folder}/{part.name}")
 
