@@ -3,55 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import email.utils
-import re
-import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from typing import Final, Literal
+from dataclasses import replace
+from typing import Final
 
 import httpx
 
-from tasks.ivs.codes import (
-    ANOTHERS_UUID,
-    MISSING,
-    UNKNOWN_REFUSAL,
-    UNREADABLE,
-    CodeRule,
-    refusal_rule,
-    verdict_rule,
-)
-from tasks.ivs.errors import IvsError, NeverSent, TokenError
-from tasks.ivs.messages import Body, Check, IdCard, encode, error_of, verdict_of
+from tasks.ivs.answers import MOST_BYTES, Answer, answer_of
+from tasks.ivs.errors import NeverSent, RunStopper, TokenError
+from tasks.ivs.messages import Body, Check, IdCard, encode
 from tasks.ivs.tokens import TokenAuth
 from tasks.ivs.transport import Wire
 
 __all__ = ["Answer", "Body", "Check", "IdCard", "IvsClient"]
 
-_LIMIT: Final = re.compile(r"limit:\s*(\d+)\s*,\s*time:\s*(\d+)\s*(second|minute|hour)")
-_SECONDS: Final = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What is known of a call whose sending began.
-
-    `kind` and `charge` are the two axes; `rule` is the row of the code table that applies.
-    """
-
-    kind: Literal["verdict", "refusal", "unreadable", "missing"]
-    charge: Literal["none", "certain", "possible"]
-    rule: CodeRule
-    status: int | None = None
-    code: str | None = None
-    request_id: str | None = None
-    retry_after_s: float | None = None
-    limit_hint: tuple[int, float] | None = None
-    verification_code: str | None = None
-    verification_result: str | None = None
-    similarity: str | None = None
-    alive: bool | None = None
-    idcard: IdCard | None = None
+PATIENCE: Final = 3
+"""A whole answer may take this many read time-outs, however its pieces drip."""
 
 
 class IvsClient:
@@ -63,7 +30,7 @@ class IvsClient:
         auth: `AkSkAuth` or `TokenAuth`.
         transport: what carries the calls.
         connect_timeout_s: until a connection stands.
-        read_timeout_s: between two pieces of an answer.
+        read_timeout_s: between two pieces of an answer; a whole one may take three times this.
         enterprise_project_id: sent as ``Enterprise-Project-Id`` (reference 1.2).
     """
 
@@ -85,6 +52,7 @@ class IvsClient:
             headers["Enterprise-Project-Id"] = enterprise_project_id
         self._auth = auth
         self._endpoint = endpoint.rstrip("/")
+        self._answer_s = PATIENCE * read_timeout_s
         self._client = httpx.AsyncClient(
             auth=auth,
             transport=transport,
@@ -102,11 +70,13 @@ class IvsClient:
         """Send a body once under a uuid, and return what is known of it.
 
         `depart` is awaited just before the first byte; what it raises comes out as it is, and nothing was sent. Once
-        sending has begun this returns an `Answer`, even where the caller is cancelled: the cancellation is delivered
-        after the answer has come or its time is over.
+        sending has begun this returns an `Answer`, even where the caller is cancelled meanwhile: the answer may be paid
+        for, so it is waited for and returned; ``asyncio.current_task().cancelling()`` tells of the request.
+        Only a second cancellation gives the answer up; the call is then in doubt.
 
         Raises:
             NeverSent: sending never began.
+            RunStopper: the same, and no other call will leave either.
         """
         exchange = asyncio.ensure_future(self._exchange(body, uuid, depart, wire := Wire()))
         try:
@@ -114,13 +84,17 @@ class IvsClient:
         except asyncio.CancelledError:
             if not wire.began:
                 exchange.cancel()
-            answer = await _outcome_of(exchange)
-            if answer is None:
+            await _over(exchange)
+            if exchange.cancelled() or exchange.exception() is not None:
                 raise
-            return answer
+            return exchange.result()
 
     async def renew(self) -> None:
-        """Fetch a new token, where tokens are used."""
+        """Fetch a new token, where tokens are used and the last one was refused.
+
+        Raises:
+            TokenError: none could be had.
+        """
         if isinstance(self._auth, TokenAuth):
             await self._auth.renew()
 
@@ -130,106 +104,84 @@ class IvsClient:
 
     async def _exchange(self, body: Body, uuid: str, depart: Callable[[], Awaitable[None]], wire: Wire) -> Answer:
         content, digest = await body.with_uuid(uuid)
-        extensions = {"depart": depart, "wire": wire, "payload_sha256": digest}
         request = self._client.build_request("POST", self._endpoint + body.path, content=content)
-        request.extensions.update(extensions)
+        got = _Got()
         try:
-            response = await self._client.send(request, stream=True)
-        except TokenError as error:
-            raise NeverSent(f"token {error.status} {error.code}".strip()) from error
-        except httpx.TransportError as error:
-            if not wire.began:
-                raise NeverSent(type(error).__name__) from None
-            return Answer("missing", "possible", MISSING)
-        return await _read(response, uuid)
+            async with asyncio.timeout(None) as limit:
+                hook = _Hook(depart, limit, self._answer_s)
+                request.extensions |= {"depart": hook, "wire": wire, "payload_sha256": digest}
+                response = await self._client.send(request, stream=True)
+                wire.began, wire.status = True, response.status_code
+                await got.read(response)
+        except Exception as error:
+            if wire.began:
+                pass  # what is known of it is in `wire` and `got`
+            elif (named := _never_sent(error, hook)) is error:
+                raise
+            else:
+                raise named from error
+        return self._judged(answer_of(wire.status, bytes(got.body), uuid, got.headers), request)
+
+    def _judged(self, answer: Answer, request: httpx.Request) -> Answer:
+        """Let a refused token go, and say so where the fault may have been the token's."""
+        if not isinstance(self._auth, TokenAuth):
+            return answer
+        rule = answer.rule
+        if rule.with_token:
+            answer = replace(answer, rule=replace(rule, retry=rule.with_token, final="none"))
+        if answer.rule.retry == "after_new_token":
+            self._auth.refused(request.headers["X-Auth-Token"])
+        return answer
 
 
-async def _outcome_of(exchange: asyncio.Future[Answer]) -> Answer | None:
+class _Hook:
+    """Departs, then sets the time by which the answer must be whole; keeps what departing raised."""
+
+    def __init__(self, depart: Callable[[], Awaitable[None]], limit: asyncio.Timeout, answer_s: float) -> None:
+        self._depart, self._limit, self._answer_s = depart, limit, answer_s
+        self.raised: BaseException | None = None
+
+    async def __call__(self) -> None:
+        try:
+            await self._depart()
+        except BaseException as error:
+            self.raised = error
+            raise
+        self._limit.reschedule(asyncio.get_running_loop().time() + self._answer_s)
+
+
+class _Got:
+    """What has come of an answer; kept where the rest is lost."""
+
+    def __init__(self) -> None:
+        self.headers: httpx.Headers | None = None
+        self.body = bytearray()
+
+    async def read(self, response: httpx.Response) -> None:
+        self.headers = response.headers
+        try:
+            async for piece in response.aiter_bytes():
+                self.body += piece
+                if len(self.body) > MOST_BYTES:
+                    return
+        finally:
+            await response.aclose()
+
+
+def _never_sent(error: Exception, hook: _Hook) -> Exception:
+    """Name what kept a call from leaving; what the hook raised, and what nobody expects, stays as it is."""
+    if isinstance(error, TokenError):
+        kind = RunStopper if error.final else NeverSent
+        return kind(f"token {error.status} {error.code}".strip())
+    if isinstance(error, httpx.TransportError) and error is not hook.raised:
+        return NeverSent(type(error).__name__)
+    return error
+
+
+async def _over(exchange: asyncio.Future[Answer]) -> None:
+    """Wait until an exchange is over; cancelled a second time, end it."""
     try:
         await asyncio.wait([exchange])
-        return exchange.result()
-    except (asyncio.CancelledError, IvsError, Exception):  # noqa: BLE001  # the caller was cancelled: that is what it is told
-        return None
-
-
-async def _read(response: httpx.Response, uuid: str) -> Answer:
-    """Read an answer whose status line is known; the status decides, even where the rest is lost."""
-    try:
-        content = await response.aread()
-    except httpx.TransportError:
-        content = b""
-    finally:
-        await response.aclose()
-    request_id = response.headers.get("X-Request-Id")
-    if response.status_code == 200:
-        return replace(_of_200(content, uuid), request_id=request_id)
-    return _of_error(response, content, request_id)
-
-
-def _of_200(content: bytes, uuid: str) -> Answer:
-    verdict = verdict_of(content)
-    if verdict is None:
-        return Answer("unreadable", "certain", UNREADABLE, status=200, code=error_of(content)[0])
-    if verdict.uuid != uuid:
-        return Answer("unreadable", "certain", ANOTHERS_UUID, status=200)
-    return Answer(
-        "verdict",
-        "certain",
-        verdict_rule(verdict.code),
-        status=200,
-        verification_code=verdict.code,
-        verification_result=verdict.result,
-        similarity=verdict.similarity,
-        alive=verdict.alive,
-        idcard=verdict.idcard,
-    )
-
-
-def _of_error(response: httpx.Response, content: bytes, request_id: str | None) -> Answer:
-    status = response.status_code
-    code, message, inner_id = error_of(content)
-    rule = refusal_rule(code, status)
-    refused = Answer(
-        "refusal",
-        "none",
-        rule or UNKNOWN_REFUSAL,
-        status=status,
-        code=code,
-        request_id=request_id or inner_id,
-        retry_after_s=_retry_after(response.headers.get("Retry-After")),
-        limit_hint=_limit(message),
-    )
-    if status == 504 or (status >= 500 and rule is None):
-        return replace(refused, kind="missing", charge="possible", rule=MISSING)
-    if rule is None and code and 400 <= status < 500:
-        return replace(refused, rule=_plain(status))
-    return refused
-
-
-def _plain(status: int) -> CodeRule:
-    """Return the rule for a 4xx with a code nobody knows: a refusal, not retried, unless the status stops the run."""
-    plain = refusal_rule(None, status)
-    if plain is None or plain.final == "none":
-        return UNKNOWN_REFUSAL if plain is None or status != 429 else plain
-    return replace(plain, retry="never")
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Return the seconds of a ``Retry-After``, given as seconds or as an HTTP date; None where there is none."""
-    if not value:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except (TypeError, ValueError):
-        return None
-
-
-def _limit(message: str) -> tuple[int, float] | None:
-    found = _LIMIT.search(message)
-    if not found:
-        return None
-    return int(found[1]), int(found[2]) * _SECONDS[found[3]]
+    except asyncio.CancelledError:
+        exchange.cancel()
+        raise

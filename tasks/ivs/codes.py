@@ -28,6 +28,7 @@ class CodeRule:
     doubt: bool = False
     billed: Literal["yes", "no", "possible"] = "no"
     fixed_by: str = ""
+    with_token: Literal["", "after_new_token"] = ""
 
 
 UNKNOWN_VERDICT: Final = CodeRule(
@@ -36,6 +37,8 @@ UNKNOWN_VERDICT: Final = CodeRule(
 UNREADABLE: Final = CodeRule("wire", "unreadable", 200, final="none", billed="yes", fixed_by="a person")
 ANOTHERS_UUID: Final = CodeRule("wire", "anothers_uuid", 200, final="run", billed="yes", fixed_by="service")
 MISSING: Final = CodeRule("wire", "missing", 0, doubt=True, billed="possible", fixed_by="service")
+NOT_OF_IVS: Final = CodeRule("wire", "not_of_ivs", 300, final="run", fixed_by="configuration")
+"""Other 2xx, and redirects: what answers there is not IVS (reference 2.4)."""
 UNKNOWN_REFUSAL: Final = CodeRule("wire", "unknown_4xx", 400, final="record", outcome="failed", fixed_by="a person")
 
 
@@ -62,9 +65,13 @@ def refusal_rule(code: str | None, status: int) -> CodeRule | None:
     return known.get((code.replace("APIGW.", "APIG."), status))
 
 
-def verdict_rule(code: str) -> CodeRule:
-    """Return the rule for a verification code of a 200; codes that are not in the table are `unknown_verdict`."""
-    return tables().get((code, 200), UNKNOWN_VERDICT)
+def verdict_rule(code: str, result: str = "valid") -> CodeRule:
+    """Return the rule for a verification code of a 200; codes that are not in the table are `unknown_verdict`.
+
+    So is a pass (1000) whose result is not ``valid``: nobody is `verified` by an answer at odds with itself.
+    """
+    rule = tables().get((code, 200), UNKNOWN_VERDICT)
+    return UNKNOWN_VERDICT if rule.outcome == "verified" and result != "valid" else rule
 
 
 def _rows(name: str) -> list[dict[str, Any]]:

@@ -2,7 +2,8 @@
 
 IvsError
 ├── NeverSent          sending never began: nothing can have been executed or billed
-│   └── BodyTooLarge   the request was not even tried: it is over the limit
+│   ├── BodyTooLarge   the request was not even tried: it is over the limit
+│   └── RunStopper     nor will any other call leave: the token endpoint has refused for good
 └── TokenError         no token could be had; nothing was asked of IVS
 
 A call whose sending began never raises: whatever happened is an `Answer` (`tasks.ivs.client`).
@@ -28,6 +29,10 @@ class NeverSent(IvsError):  # noqa: N818  # a fact, not a fault
 
 class BodyTooLarge(NeverSent):
     """The body is over the limit (reference 5: 12 MB)."""
+
+
+class RunStopper(NeverSent):
+    """No call of this account can leave until a person has seen to it; asking again could lock the user out."""
 
 
 class TokenError(IvsError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,8 +17,12 @@ from tasks.records import OPERATIONS, Family, Operation
 
 PATHS: Final = {Family.TWO_FACTOR: "/v2.0/ivs-idcard-extention", Family.THREE_FACTOR: "/v2.0/ivs-standard"}
 MOST_BYTES: Final = 12_000_000
+ENVELOPE: Final = 128
+"""What comes around `req_data`, a uuid of 64 characters included."""
 IN_THREAD: Final = 1_000_000
 """Bodies over this are built and hashed in a thread."""
+_SHORT: Final = re.compile(r"[\w.+-]{1,64}", re.ASCII)
+"""What a code, a result or an id may look like; anything else in their place is not kept, whatever it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +74,11 @@ async def encode(check: Check) -> Body:
     """
     media = [data for data in (check.card_front, check.card_back, check.face, check.video) if data]
     size = sum(4 * ((len(data) + 2) // 3) for data in media)
-    if size + 4_096 > MOST_BYTES:
+    if size > MOST_BYTES:
         raise BodyTooLarge("BodyTooLarge")
     data = await asyncio.to_thread(_req_data, check) if size > IN_THREAD else _req_data(check)
+    if len(data) + ENVELOPE > MOST_BYTES:
+        raise BodyTooLarge("BodyTooLarge")
     return Body(check.operation, data)
 
 
@@ -126,17 +133,17 @@ def verdict_of(content: bytes) -> Verdict | None:
     try:
         parsed = orjson.loads(content)
         uuid = parsed["meta"]["uuid"]
-        found = parsed["result"]["resp_data"][0]
-        code, result = found["verification_code"], found["verification_result"]
-    except (orjson.JSONDecodeError, KeyError, IndexError, TypeError):
+        (found,) = parsed["result"]["resp_data"]
+        code, result = short(found["verification_code"]), found["verification_result"]
+    except (orjson.JSONDecodeError, KeyError, ValueError, TypeError):
         return None
-    if isinstance(code, bool) or not isinstance(code, int | str) or "error_code" in parsed:
+    if code is None or "error_code" in parsed:
         return None
     return Verdict(
         uuid=str(uuid),
-        code=str(code),
-        result=str(result),
-        similarity=_text(found.get("similarity")),
+        code=code,
+        result=short(result) or "",
+        similarity=short(found.get("similarity")),
         alive=_alive(found.get("video_result")),
         idcard=_card(found.get("idcard_result")),
     )
@@ -152,12 +159,16 @@ def error_of(content: bytes) -> tuple[str | None, str, str | None]:
         if isinstance(part, dict):
             for code, message in (("error_code", "error_msg"), ("errorCode", "errorMsg"), ("code", "message")):
                 if code in part:
-                    return str(part[code]), str(part.get(message, "")), _text(part.get("request_id"))
+                    return short(part[code]), str(part.get(message, "")), short(part.get("request_id"))
     return None, "", None
 
 
-def _text(value: Any) -> str | None:
-    return None if value is None or value == "" else str(value)
+def short(value: Any) -> str | None:
+    """Return a code, number, result or id as text; None where the value can't be one: nothing else slips through."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    text = str(value)
+    return text if _SHORT.fullmatch(text) else None
 
 
 def _alive(video: Any) -> bool | None:

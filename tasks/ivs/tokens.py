@@ -1,7 +1,8 @@
 """IAM token authentication (reference 3.1): fetched once, cached, renewed early, and once more where the service asks.
 
 The `httpx.Auth` only attaches the token. It never sends a request a second time: each IVS call is a call of its own in
-the ledger, so renewing is a separate step (`renew`) that the caller takes between two calls.
+the ledger, so renewing is a separate step (`renew`) that the caller takes between two calls. A refusal for good (wrong
+password, locked user) is remembered, and the endpoint not asked again: repeating it is what locks a user out.
 """
 
 from __future__ import annotations
@@ -21,15 +22,19 @@ from tasks.ivs.signing import utc_now
 from tasks.privacy import Secret
 
 RENEW_BEFORE: Final = dt.timedelta(minutes=30)
+SHORTEST: Final = dt.timedelta(minutes=1)
+"""A token is used at least this long, whatever its end and the two clocks say."""
 ATTEMPTS: Final = 4
+TIMEOUT_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A user token and when it ends."""
+    """A user token, when it ends, and from when on a new one is fetched."""
 
     value: Secret[str]
     expires: dt.datetime
+    renew_at: dt.datetime
 
 
 class TokenAuth(httpx.Auth):
@@ -65,6 +70,7 @@ class TokenAuth(httpx.Auth):
         self._clock = clock
         self._sleep = sleep
         self._token: Token | None = None
+        self._refused_for_good: TokenError | None = None
         self._turn = asyncio.Lock()
         self.fetched = 0
 
@@ -80,38 +86,59 @@ class TokenAuth(httpx.Auth):
             TokenError: the endpoint gave none.
         """
         async with self._turn:
-            if self._token is None or self._clock() >= self._token.expires - RENEW_BEFORE:
+            if self._token is None or self._clock() >= self._token.renew_at:
                 self._token = await self._fetch()
             return self._token
 
+    def refused(self, value: str) -> None:
+        """Drop the token a call was refused with, unless it has been replaced meanwhile."""
+        if self._token is not None and self._token.value.reveal() == value:
+            self._token = None
+
     async def renew(self) -> None:
-        """Fetch a new token unless another caller has just done so."""
-        before = self._token
-        async with self._turn:
-            if self._token is before:
-                self._token = await self._fetch()
+        """Have a token that was not refused: however many callers ask, a refused one is replaced once.
+
+        Raises:
+            TokenError: the endpoint gave none.
+        """
+        await self.token()
 
     async def _fetch(self) -> Token:
+        if self._refused_for_good is not None:
+            raise self._refused_for_good
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await self._ask()
             except TokenError as error:
+                if error.final:
+                    self._refused_for_good = error
                 if error.final or attempt == ATTEMPTS:
                     raise
             await self._sleep(2.0**attempt / 2)
         raise AssertionError("unreachable")
 
     async def _ask(self) -> Token:
-        request = httpx.Request("POST", self._url, json=self._question(), params={"nocatalog": "true"})
         try:
-            response = await self._transport.handle_async_request(request)
-            content = await response.aread()
-        except httpx.TransportError as error:
+            async with self._client() as client:
+                response = await client.post(self._url, json=self._question(), params={"nocatalog": "true"})
+        except httpx.RequestError as error:
             raise TokenError(None, type(error).__name__, final=False) from None
         self.fetched += 1
         if response.status_code != 201 or "X-Subject-Token" not in response.headers:
-            raise _refused(response.status_code, content)
-        return Token(Secret(response.headers["X-Subject-Token"]), self._expiry(response, content))
+            raise _refusal(response)
+        now, expires = self._clock(), _expiry(response)
+        expires = expires or now + dt.timedelta(hours=24)
+        life = expires - now
+        renew_at = now + max(life - RENEW_BEFORE, life / 2, SHORTEST)
+        return Token(Secret(response.headers["X-Subject-Token"]), expires, renew_at)
+
+    def _client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            transport=_Shared(self._transport),
+            headers={"User-Agent": "ivs-backfill"},
+            timeout=TIMEOUT_S,
+            trust_env=False,
+        )
 
     def _question(self) -> dict[str, Any]:
         domain, user, project = self._who
@@ -119,15 +146,27 @@ class TokenAuth(httpx.Auth):
         identity = {"methods": ["password"], "password": {"user": login}}
         return {"auth": {"identity": identity, "scope": {"project": {"name": project}}}}
 
-    def _expiry(self, response: httpx.Response, content: bytes) -> dt.datetime:
-        try:
-            text = httpx.Response(response.status_code, content=content).json()["token"]["expires_at"]
-            return dt.datetime.fromisoformat(str(text))
-        except (ValueError, KeyError, TypeError):
-            return self._clock() + dt.timedelta(hours=24)
+
+class _Shared(httpx.AsyncBaseTransport):
+    """A transport that others use too, and that stays open."""
+
+    def __init__(self, of: httpx.AsyncBaseTransport) -> None:
+        self._of = of
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self._of.handle_async_request(request)
 
 
-def _refused(status: int, content: bytes) -> TokenError:
-    code = error_of(content)[0]
+def _expiry(response: httpx.Response) -> dt.datetime | None:
+    try:
+        end = dt.datetime.fromisoformat(str(response.json()["token"]["expires_at"]))
+    except (ValueError, KeyError, TypeError):
+        return None
+    return end if end.tzinfo else end.replace(tzinfo=dt.UTC)
+
+
+def _refusal(response: httpx.Response) -> TokenError:
+    status, code = response.status_code, error_of(response.content)[0]
     rule = refusal_rule(code, status) or refusal_rule(None, status)
-    return TokenError(status, code or "", final=rule is None or rule.retry != "backoff")
+    again = rule is not None and rule.retry in {"backoff", "if_retry_after"}
+    return TokenError(status, code or "", final=not again and 300 <= status < 500)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Final
 
@@ -18,28 +17,25 @@ import aiohttp
 import httpx
 from yarl import URL
 
+from tasks.ivs.watched import CURRENT, Wire, connector
+
+__all__ = ["IDLE_S", "Depart", "Wire", "WireTransport"]
+
 Depart = Callable[[], Awaitable[None]]
 
 IDLE_S: Final = 3.0
 """Idle connections are dropped after this, sooner than a server does."""
 
-
 IN_PIECES: Final = 262_144
 """Bodies over this are written in pieces, so that the event loop is not held."""
 
 
-@dataclass(slots=True)
-class Wire:
-    """Facts of one exchange: whether a byte may have left, and the status of a whole status line."""
-
-    began: bool = False
-    status: int | None = None
+MOST_FIELD: Final = 65_536
+"""Longest header of an answer: a token is one (``X-Subject-Token``), and the gateway takes up to 32 KB of it."""
 
 
-class _NotDeparted(Exception):  # noqa: N818  # carries what the hook raised past aiohttp's own conversions
-    def __init__(self, raised: BaseException) -> None:
-        super().__init__("the departure hook raised")
-        self.raised = raised
+class _NotDeparted(Exception):  # noqa: N818  # leaves aiohttp as it is, whatever the hook raised
+    """The hook raised; what it raised waits in the request's context."""
 
 
 class WireTransport(httpx.AsyncBaseTransport):
@@ -63,27 +59,30 @@ class WireTransport(httpx.AsyncBaseTransport):
             httpx.ReadTimeout, httpx.RemoteProtocolError, httpx.NetworkError: it had begun.
         """
         wire = request.extensions.setdefault("wire", Wire())
-        depart = request.extensions.get("depart")
-        context = SimpleNamespace(depart=depart, wire=wire, raised=None)
+        context = SimpleNamespace(depart=request.extensions.get("depart"), wire=wire, raised=None)
+        mine = CURRENT.set(wire)
         try:
-            answer = await self._open().request(
-                request.method,
-                URL(str(request.url), encoded=True),
-                headers=_headers(request),
-                data=await _body(request),
-                allow_redirects=False,
-                timeout=_timeout(request),
-                trace_request_ctx=context,
-            )
-        except _NotDeparted as held:
-            raise held.raised from None
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            if context.raised is not None:
-                raise context.raised from None
-            raise _as_httpx(error, wire, request) from None
-        wire.status = answer.status
-        stream = _Answer(answer, wire, request)
-        return httpx.Response(answer.status, headers=answer.raw_headers, stream=stream, extensions={"wire": wire})
+            answer = await self._sent(request, context)
+        except (_NotDeparted, aiohttp.ClientError, OSError, TimeoutError) as error:
+            failed = context.raised if context.raised is not None else _as_httpx(error, wire, request)
+        else:
+            wire.status = answer.status
+            stream = _Answer(answer, wire, request)
+            return httpx.Response(answer.status, headers=answer.raw_headers, stream=stream, extensions={"wire": wire})
+        finally:
+            CURRENT.reset(mine)
+        raise failed
+
+    async def _sent(self, request: httpx.Request, context: SimpleNamespace) -> aiohttp.ClientResponse:
+        return await self._open().request(
+            request.method,
+            URL(str(request.url), encoded=True),
+            headers=_headers(request),
+            data=await _body(request),
+            allow_redirects=False,
+            timeout=_timeout(request),
+            trace_request_ctx=context,
+        )
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -95,15 +94,13 @@ class WireTransport(httpx.AsyncBaseTransport):
         if self._session is None:
             trace = aiohttp.TraceConfig()
             trace.on_request_headers_sent.append(_departing)
-            connector = aiohttp.TCPConnector(
-                limit=0, ssl=self._tls or True, keepalive_timeout=self._idle_s, enable_cleanup_closed=False
-            )
             self._session = aiohttp.ClientSession(
-                connector=connector,
+                connector=connector(self._tls, self._idle_s),
                 trace_configs=[trace],
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 trust_env=False,
+                max_field_size=MOST_FIELD,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
             )
         return self._session
@@ -119,7 +116,7 @@ async def _departing(
             await asked.depart()
         except Exception as error:
             asked.raised = error
-            raise _NotDeparted(error) from error
+            raise _NotDeparted from error
     asked.wire.began = True
 
 
