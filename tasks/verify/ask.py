@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from tasks.ivs.client import Answer, Body, Check, IvsClient
-from tasks.ivs.errors import NeverSent
+from tasks.ivs.errors import BodyTooLarge, NeverSent, RunStopper, TokenError
 from tasks.ledger import CapReachedError, Departure, FencedError, Ledger, OpenQuestionError, StoppedError
 from tasks.ledger.calls import anew
 from tasks.ledger.runs import never_left
@@ -21,7 +21,7 @@ from tasks.media import MediaLimits
 from tasks.pricing import PriceList
 from tasks.privacy import Personal
 from tasks.quota import Pacer
-from tasks.records import PAID_ANSWERS, Operation, Outcome
+from tasks.records import PAID_ANSWERS, Operation, Outcome, Reason
 from tasks.settings import Limits
 from tasks.storage import Store
 from tasks.verify.fate import Next, Tries, after, ending
@@ -82,7 +82,10 @@ class Asker:
 
     async def _body(self, row: dict[str, Any]) -> Body:
         media = await fetch(self.media_store, row, MediaLimits())
-        return await self.client.encode(_check(row, media))
+        try:
+            return await self.client.encode(_check(row, media))
+        except BodyTooLarge:
+            raise UnfitError(Reason.BAD_MEDIA, "") from None
 
     async def _until_done(self, row: dict[str, Any], chunk: int, body: Body) -> None:
         began = time.monotonic()
@@ -142,12 +145,17 @@ class Asker:
             limit = answer.limit_hint[0] / answer.limit_hint[1] if answer.limit_hint else None
             await pacer.throttled(pause_s=answer.retry_after_s or 0.0, limit_per_s=limit)
         if step.renew:
-            await self.client.renew()
+            try:
+                await self.client.renew()
+            except TokenError:
+                return Next("stop", reason="account")
         return step
 
     async def _unreached(self, error: NeverSent, tries: Tries) -> Next:
         """Decide after a call that never began: nothing is in the ledger, nothing can be billed."""
         self.progress.never_sent(type(error).__name__)
+        if isinstance(error, RunStopper):
+            return Next("stop", reason="account")
         if tries.refused + 1 < self.limits.attempts and tries.elapsed_s < self.limits.retry_for_s:
             return Next("again")
         return Next("stop", reason="provider")

@@ -89,6 +89,39 @@ def test_the_first_signature_failure_stops_the_run(nights: Make) -> None:
     assert len(night.twin.journal()) == 1
 
 
+def test_a_wrong_password_stops_the_run_after_one_try(nights: Make) -> None:
+    night = nights()
+    account = {
+        "auth": "token",
+        "domain": "simulated-account",
+        "user": "simulated-user",
+        "iam_endpoint": night.twin.at.iam,
+    }
+    account |= {"endpoint": night.twin.at.ivs, "project_id": night.twin.at.project_id}
+    night = nights(account=account)
+    night.people(invented(20))
+    from tasks.settings import Secrets
+    from tests.conftest import KEY
+
+    night.runtime.secrets = Secrets({"IVS_BACKFILL_PASSWORD": "wrong", "IVS_BACKFILL_PSEUDONYM_KEYS": f"test:{KEY}"})
+    run, found = night.night()
+    assert found.outcomes == {"not_attempted": 20}
+    assert night.runtime.ledger.run(run.run_id).stop == "account"
+    assert night.twin.journal() == []
+
+
+def test_a_token_that_ends_in_mid_run_is_renewed_once_and_nothing_is_lost(nights: Make) -> None:
+    account = {"auth": "token", "domain": "simulated-account", "user": "simulated-user"}
+    night = nights()
+    at = night.twin.at
+    night = nights(account=account | {"endpoint": at.ivs, "project_id": at.project_id, "iam_endpoint": at.iam})
+    night.twin.faults({"fault": "token_expired", "match": {"operation": "id2_text", "nth": [5, 6, 7]}})
+    night.people(invented(30))
+    _, found = night.night()
+    assert found.outcomes == {"verified": 30}
+    assert night.judge().clean
+
+
 @pytest.mark.parametrize("wanted", [{"cap_run": "10.00"}, {"cap_run_calls": 20}])
 def test_a_cap_is_never_passed_and_stops_cleanly(nights: Make, wanted: dict[str, object]) -> None:
     night = nights(money=wanted)
