@@ -103,10 +103,10 @@ def _of_error(status: int, content: bytes, headers: httpx.Headers) -> Answer:
 
 def _rule(code: str | None, status: int) -> CodeRule:
     rule = refusal_rule(code, status)
-    if status == 504 or (rule is None and not 200 <= status < 500):
-        return MISSING
     if rule is not None:
         return rule
+    if not 200 <= status < 500:
+        return MISSING
     return _unknown_4xx(status) if status >= 400 else NOT_OF_IVS
 
 

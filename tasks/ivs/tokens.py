@@ -106,7 +106,9 @@ class TokenAuth(httpx.Auth):
     async def _fetch(self) -> Token:
         if self._refused_for_good is not None:
             raise self._refused_for_good
-        for attempt in range(1, ATTEMPTS + 1):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 return await self._ask()
             except TokenError as error:
@@ -115,7 +117,6 @@ class TokenAuth(httpx.Auth):
                 if error.final or attempt == ATTEMPTS:
                     raise
             await self._sleep(2.0**attempt / 2)
-        raise AssertionError("unreachable")
 
     async def _ask(self) -> Token:
         try:

@@ -79,6 +79,15 @@ def test_ocr_comes_through_only_as_hidden_values() -> None:
     assert "示例路" not in repr(answer)
 
 
+def test_a_verdict_with_an_error_beside_it_is_unreadable() -> None:
+    for more in (
+        {"error_code": "IVS.0101"},
+        {"result": {"resp_data": [{"verification_code": [], "verification_result": ""}]}},
+    ):
+        content = json.dumps(json.loads(of_200()) | more).encode()
+        assert answer_of(200, content, "u").kind == "unreadable"
+
+
 def test_a_code_that_repeats_the_status_says_nothing_more() -> None:
     nested = b'{"error":{"code":503,"message":"busy","title":"x"}}'
     answer = answer_of(503, nested, "u")

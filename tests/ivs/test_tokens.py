@@ -207,3 +207,17 @@ async def test_with_a_token_what_may_be_its_fault_is_worth_a_new_one(status: int
         assert (await auth.token()).value.reveal() == "new"
         assert server.requests == 3
         await client.aclose()
+
+
+async def test_a_token_service_out_of_reach_leaves_every_call_unsent() -> None:
+    async def hangs_up(visit: Visit) -> None:
+        await visit.request()
+
+    transport = WireTransport()
+    async with scripted(hangs_up) as server:
+        auth = auth_at(server, transport, [dt.datetime(2026, 1, 5, tzinfo=dt.UTC)])
+        with pytest.raises(TokenError, match="RemoteProtocolError") as caught:
+            await auth.token()
+        assert not caught.value.final
+        assert server.requests == 4
+        await transport.aclose()

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -146,9 +147,10 @@ async def test_an_answer_that_drips_for_ever_is_given_up() -> None:
             await visit.writer.drain()
             await asyncio.sleep(0.05)
 
-    async with asyncio.timeout(3):
-        answer, _ = await call(play, read_s=0.2)
+    began = time.monotonic()
+    answer, _ = await call(play, read_s=0.2)
     assert row(answer) == (*UNREADABLE, 200)
+    assert time.monotonic() - began < 2
 
 
 async def test_an_answer_without_end_is_not_read_to_its_end() -> None:
@@ -157,11 +159,13 @@ async def test_an_answer_without_end_is_not_read_to_its_end() -> None:
         await visit.answer(200, b"", claim=10**12)
         while True:
             visit.writer.write(b" " * 1_000_000)
+            sent.append(1)
             await visit.writer.drain()
 
-    async with asyncio.timeout(5):
-        answer, _ = await call(play, read_s=2)
+    sent: list[int] = []
+    answer, _ = await call(play, read_s=20)
     assert row(answer) == (*UNREADABLE, 200)
+    assert len(sent) < 100
 
 
 PACKED = gzip.compress(verdict())

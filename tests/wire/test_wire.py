@@ -346,14 +346,39 @@ async def test_a_body_over_the_limit_is_refused_before_a_call_is_spent() -> None
             await of.encode(Check(Operation.ID3_IMAGE_FACE, card_front=big, card_back=big, face=b"x"))
 
 
-async def test_redirects_are_not_followed() -> None:
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_redirects_are_not_followed(status: int) -> None:
+    async def play(visit: Visit) -> None:
+        while True:
+            await visit.request()
+            await visit.answer(status, b"", f"Location: {server.url}/elsewhere")
+
+    async with scripted(play) as server, client(server.url) as of:
+        answer = await of.call(await body(of), uuid="u1", depart=go)
+        assert (answer.kind, answer.rule.final) == ("refusal", "run")
+        assert b"".join(bytes(visit.received) for visit in server.visits).count(b"HTTP/1.1") == 1
+
+
+async def test_the_cost_centre_travels_with_the_call() -> None:
     async def play(visit: Visit) -> None:
         await visit.request()
-        await visit.answer(302, b"", "Location: http://127.0.0.1:9/")
+        await visit.answer(200, verdict("u1"))
 
-    answer, server = await call(play)
-    assert answer.kind == "refusal"
-    assert server.requests == 1
+    async with scripted(play) as server:
+        of = IvsClient(
+            endpoint=server.url,
+            project_id=None,
+            auth=AkSkAuth(Secret("a"), Secret("s"), security_token=Secret("temporary")),
+            transport=WireTransport(),
+            enterprise_project_id="cost-7",
+        )
+        await of.renew()
+        await of.call(await body(of), uuid="u1", depart=go)
+        await of.aclose()
+        head = bytes(server.visits[0].received).lower()
+    assert b"enterprise-project-id: cost-7" in head
+    assert b"x-security-token: temporary" in head
+    assert b"signedheaders=content-type;enterprise-project-id;host;user-agent;x-sdk-date;x-security-token" in head
 
 
 async def test_a_large_body_arrives_as_it_was_signed() -> None:
