@@ -6,7 +6,7 @@ import logging
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import boto3
 from botocore.config import Config
@@ -31,12 +31,15 @@ def open_store(uri: str, settings: Storage, secrets: Secrets, *, make: bool = Fa
     """
     parts = urlsplit(uri)
     if parts.scheme == "s3":
-        if not parts.netloc:
+        bucket, _, prefix = uri[3:].removeprefix("//").partition("/")
+        if not bucket:
             raise Misconfigured("s3", "open", f"{uri!r} names no bucket")
         client = s3_client(settings, secrets.get("STORE_ACCESS_KEY"), secrets.get("STORE_SECRET_KEY"))
-        return S3Store(client, parts.netloc, parts.path.strip("/"))
-    if parts.scheme in {"", "file"}:
-        return FolderStore(Path(parts.path).expanduser(), make=make)
+        return S3Store(client, bucket, prefix.strip("/"))
+    if parts.scheme == "":
+        return FolderStore(Path(uri).expanduser(), make=make)
+    if parts.scheme == "file" and not parts.netloc:
+        return FolderStore(Path(unquote(parts.path)), make=make)
     raise Misconfigured(parts.scheme, "open", "a store is s3://bucket/prefix or a folder")
 
 

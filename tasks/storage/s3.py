@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar, cast
 
-from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import ConnectionError as NotConnectedError
 
 from tasks.storage.errors import Changed, Forbidden, Misconfigured, Missing, StorageError, Unavailable
 from tasks.storage.store import ObjectInfo, confined
@@ -33,6 +35,8 @@ _CLASSES: Final[dict[str, type[StorageError]]] = {
     "AccountProblem": Misconfigured,
     "PermanentRedirect": Misconfigured,
     "VirtualHostDomainRequired": Misconfigured,
+    "RequestTimeout": Unavailable,
+    "OperationAborted": Unavailable,
 }
 _SENTENCES: Final[dict[type[StorageError], str]] = {
     Missing: "no such object",
@@ -42,6 +46,7 @@ _SENTENCES: Final[dict[type[StorageError], str]] = {
     Unavailable: "the store does not answer: check that it runs and can be reached",
 }
 MULTIPART: Final = 64_000_000
+BODY_TRIES: Final = 3
 
 
 class S3Store:
@@ -57,6 +62,7 @@ class S3Store:
         self._client = client
         self._bucket = bucket
         self._prefix = prefix
+        self._bucket_seen = False
         self.uri = self.address()
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
@@ -72,9 +78,18 @@ class S3Store:
             asked["ContinuationToken"] = page["NextContinuationToken"]
 
     def head(self, key: str) -> ObjectInfo:
-        """Return an object's size and ETag."""
+        """Return an object's size and ETag.
+
+        Raises:
+            Missing: no such object, in a bucket that is there.
+            Misconfigured: no such bucket; a HEAD's answer tells the two apart by its status alone, so it is asked once.
+        """
         full = self._full(key)
-        found = self._do("head", lambda: self._client.head_object(Bucket=self._bucket, Key=full))
+        try:
+            found = self._do("head", lambda: self._client.head_object(Bucket=self._bucket, Key=full))
+        except Missing:
+            self._see_bucket()
+            raise
         return ObjectInfo(key, found["ContentLength"], found["ETag"], found.get("VersionId", ""))
 
     def get(self, key: str, *, if_match: str = "") -> bytes:
@@ -87,15 +102,20 @@ class S3Store:
         return self._do("get", lambda: self._read(key, if_match, Range=wanted))
 
     def open(self, key: str, *, if_match: str = "") -> BinaryIO:
-        """Open an object for reading."""
+        """Open an object for reading; what breaks the connection later is raised as boto3 has it."""
         return cast("BinaryIO", self._do("get", lambda: self._get(key, if_match)["Body"]))
 
     def put(self, key: str, data: bytes | Path, *, content_type: str = "application/octet-stream") -> ObjectInfo:
-        """Store an object, and check its size and, where the store's ETag is a plain MD5, its digest."""
+        """Store an object, and check its size and, where the store's ETag is a plain MD5, its digest.
+
+        A file over 64 MB goes up in parts.
+        """
         full = self._full(key)
-        if isinstance(data, Path) and data.stat().st_size > MULTIPART:
-            self._do("put", lambda: self._client.upload_file(str(data), self._bucket, full))
-            return self._arrived(key, data.stat().st_size, "")
+        if isinstance(data, Path) and (size := data.stat().st_size) > MULTIPART:
+            more = {"ContentType": content_type}
+            with data.open("rb") as file:
+                self._do("put", lambda: self._client.upload_fileobj(file, self._bucket, full, ExtraArgs=more))
+            return self._arrived(key, size, "")
         body = data.read_bytes() if isinstance(data, Path) else data
         self._do(
             "put",
@@ -117,7 +137,23 @@ class S3Store:
         return self._client.get_object(Bucket=self._bucket, Key=self._full(key), **pinned, **more)
 
     def _read(self, key: str, if_match: str, **more: str) -> bytes:
+        """Read a body whole; boto3 retries up to the headers only, so one that breaks off is asked for again."""
+        for _ in range(BODY_TRIES - 1):
+            body = self._get(key, if_match, **more)["Body"]
+            with suppress(HTTPClientError, IncompleteReadError):
+                return cast("bytes", body.read())
         return cast("bytes", self._get(key, if_match, **more)["Body"].read())
+
+    def _see_bucket(self) -> None:
+        if self._bucket_seen:
+            return
+        try:
+            self._do("head", lambda: self._client.head_bucket(Bucket=self._bucket))
+        except Missing:
+            raise Misconfigured(self._bucket, "head", "no such bucket: check the profile's prefixes") from None
+        except Forbidden:
+            pass  # a key pair confined to a prefix may not ask for the bucket
+        self._bucket_seen = True
 
     def _arrived(self, key: str, size: int, md5: str) -> ObjectInfo:
         info = self.head(key)
@@ -136,7 +172,7 @@ class S3Store:
         except ClientError as error:
             kind = _class_of(error)
             raise kind(self._bucket, doing, _SENTENCES[kind]) from None
-        except (EndpointConnectionError, HTTPClientError, OSError):
+        except (NotConnectedError, HTTPClientError, IncompleteReadError, OSError):
             raise Unavailable(self._bucket, doing, _SENTENCES[Unavailable]) from None
         except BotoCoreError as error:
             raise Misconfigured(self._bucket, doing, type(error).__name__) from None
