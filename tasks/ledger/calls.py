@@ -185,6 +185,17 @@ def of_questions(connection: Connection, questions: Sequence[str]) -> list[Row[A
     return list(connection.execute(_BY_QUESTION, {"questions": list(questions)}))
 
 
+_ENDED: Final = text(
+    "SELECT chunk, count(DISTINCT record_ref) AS n FROM calls "
+    "WHERE run_id = :run_id AND (outcome <> '' OR open = 1) GROUP BY chunk"
+)
+
+
+def ended_by_chunk(connection: Connection, run_id: str) -> dict[int, int]:
+    """Count the records of each chunk of a run that have an outcome by a call, or an open one."""
+    return {row.chunk: row.n for row in connection.execute(_ENDED, {"run_id": run_id})}
+
+
 _BY_NAME: Final = calls.select().where(calls.c.call_id.in_(bindparam("names", expanding=True)))
 
 

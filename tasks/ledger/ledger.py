@@ -102,6 +102,10 @@ class Ledger:
         """Return calls by their ids, whichever run made them."""
         return self.read(lambda c: _in_parts(names, partial(call_rows.named, c)))
 
+    def ended_by_chunk(self, run_id: str) -> dict[int, int]:
+        """Count the records of each chunk of a run that a call has ended, or that wait for a decision on one."""
+        return self.read(partial(call_rows.ended_by_chunk, run_id=run_id))
+
     def unsent_of(self, run_id: str, refs: Sequence[str]) -> dict[str, Row[Any]]:
         """Return what is written of a run's records where none of its calls decided, by record."""
 

@@ -44,9 +44,10 @@ class Night:
 
     async def verify(self, each: Callable[[Part], Awaitable[None]]) -> None:
         """Verify everything that is open, in the order of a night; `each` verifies one chunk (a Prefect task does)."""
-        await self.first_alone()
+        parts = await asyncio.to_thread(self.open_chunks)
+        await self.first_alone(parts)
         for canary in (True, False):
-            await self._side_by_side(await asyncio.to_thread(self.open_chunks, canary=canary), each)
+            await self._side_by_side([part for part in parts if part.canary is canary], each)
             if canary:
                 await self.judge_canaries()
 
@@ -60,15 +61,22 @@ class Night:
                 raise failure
         return len(chosen)
 
-    async def first_alone(self) -> None:
+    async def first_alone(self, parts: Sequence[Part]) -> None:
         """Ask the first open record by itself: it is paid, used, and opens the way for the others."""
-        for part in self.chunks:
+        for part in parts:
             if await self.chunk(part, most=1):
                 return
 
-    def open_chunks(self, *, canary: bool) -> list[Part]:
-        """Return the chunks in which something is still open."""
-        return [part for part in self.chunks if part.canary is canary and self._open_rows(part, count_known=False)]
+    def open_chunks(self) -> list[Part]:
+        """Return the chunks in which something may still be open, by one question to the ledger.
+
+        Records whose end is not a call's are not counted there: such a chunk is looked into when its turn comes.
+        """
+        ended = self.runtime.ledger.ended_by_chunk(self.run.run_id)
+        for part in self.chunks:
+            if ended.get(part.chunk, 0) >= part.rows:
+                self.progress.already_in(part.chunk, part.rows)
+        return [part for part in self.chunks if ended.get(part.chunk, 0) < part.rows]
 
     async def judge_canaries(self) -> None:
         """Stop the run where the canary slice of an operation looks wrong."""
@@ -82,7 +90,7 @@ class Night:
 
         async def one(part: Part) -> None:
             async with places:
-                if not self.gate.stopped:
+                if not self.gate.stopped and await asyncio.to_thread(self._is_open, part):
                     await each(part)
 
         for failure in await asyncio.gather(*(one(part) for part in parts), return_exceptions=True):
@@ -94,14 +102,16 @@ class Night:
         outcomes = Counter(call.outcome for call in self.runtime.ledger.calls_of(self.run.run_id, refs) if call.outcome)
         return looks_wrong(outcomes, limits)
 
-    def _open_rows(self, part: Part, *, count_known: bool = True) -> list[dict[str, Any]]:
+    def _is_open(self, part: Part) -> bool:
+        return bool(self._open_rows(part))
+
+    def _open_rows(self, part: Part) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = self.staging.read(part).to_pylist()
         refs = [row["record_ref"] for row in rows]
         ended = has_outcome(self.runtime.ledger.calls_of(self.run.run_id, refs))
         ended |= self.runtime.ledger.unsent_of(self.run.run_id, refs).keys()
         left = [row for row in rows if row["record_ref"] not in ended]
-        if count_known:
-            self.progress.already_in(part.chunk, len(rows) - len(left))
+        self.progress.already_in(part.chunk, len(rows) - len(left))
         return left
 
 
