@@ -7,6 +7,9 @@ ids, and find the rest here.
 from __future__ import annotations
 
 import datetime as dt
+import random
+import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +22,7 @@ from tasks.ivs.signing import AkSkAuth
 from tasks.ivs.tokens import TokenAuth
 from tasks.ivs.transport import WireTransport
 from tasks.ledger import Ledger
+from tasks.ledger.ledger import now_us
 from tasks.marker import check_marker, write_marker
 from tasks.pricing import PriceList, load_prices
 from tasks.privacy import Pseudonyms
@@ -46,12 +50,23 @@ def close(profile_name: str) -> None:
         found.close()
 
 
+def new_id() -> str:
+    """Return a random name."""
+    return uuid.uuid4().hex
+
+
 @dataclass
 class Runtime:
-    """One profile's open parts. Everything is opened when it is first needed."""
+    """One profile's open parts. Everything is opened when it is first needed.
+
+    `clock_us` is the wall clock in microseconds, `new_id` gives a name nobody else has, `rng` is for jitter only.
+    """
 
     profile: Profile
     secrets: Secrets = field(repr=False)
+    clock_us: Callable[[], int] = now_us
+    new_id: Callable[[], str] = new_id
+    rng: random.Random = field(default_factory=random.Random)
 
     @cached_property
     def names(self) -> Pseudonyms:
@@ -66,13 +81,14 @@ class Runtime:
             self.profile.ledger_url,
             bound_to={"endpoint": self._endpoint(), "project": account.project_id},
             locks=self.profile.home.expanduser() / "locks",
+            clock_us=self.clock_us,
         )
 
     @cached_property
     def prices(self) -> PriceList:
         """The price file, as valid today."""
         path = Path(self.profile.money.price_file)
-        return load_prices(path if path.is_absolute() else CHECKOUT / path, dt.datetime.now(self.profile.zone).date())
+        return load_prices(path if path.is_absolute() else CHECKOUT / path, self.now().date())
 
     @cached_property
     def records(self) -> Store:
@@ -88,6 +104,10 @@ class Runtime:
     def results(self) -> Store:
         """The store below the results prefix."""
         return self._store(self.profile.output.results)
+
+    def now(self) -> dt.datetime:
+        """Return the time in the profile's zone."""
+        return dt.datetime.fromtimestamp(self.clock_us() / 1_000_000, tz=self.profile.zone)
 
     def check(self) -> None:
         """Open what every start needs, so that what is missing is said before anything is done.

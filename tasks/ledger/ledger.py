@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Engine, Row, func, select
 
 from tasks.ledger import calls as call_rows
 from tasks.ledger import doubts as doubt_rows
@@ -40,21 +40,30 @@ class Ledger:
         bound_to: endpoint and project this ledger belongs to.
         locks: folder of the owners' lock files; beside the SQLite file by default.
         clock_us: the wall clock, in microseconds.
+        owner_name: what this process is called; a random name by default.
+        writer: what writes; a thread with group commit by default.
 
     Raises:
         WrongLedgerError, LedgerUnavailableError: see `opening`.
     """
 
     def __init__(
-        self, url: str, *, bound_to: dict[str, str], locks: Path | None = None, clock_us: Callable[[], int] = now_us
+        self,
+        url: str,
+        *,
+        bound_to: dict[str, str],
+        locks: Path | None = None,
+        clock_us: Callable[[], int] = now_us,
+        owner_name: str = "",
+        writer: Callable[[Engine], Writer] = Writer,
     ) -> None:
         self._engine = open_engine(url)
         self.ledger_id = prepare(self._engine, bound_to)
         path = sqlite_path(url)
         self._readers = self._engine.execution_options(reading=True)
-        self.owner = Owner(locks or (path or Path("ledger")).parent / "locks")
+        self.owner = Owner(locks or (path or Path("ledger")).parent / "locks", owner_name)
         self.clock_us = clock_us
-        self._writer = Writer(self._engine)
+        self._writer = writer(self._engine)
         self.recovered = self._recover()
 
     def close(self) -> None:

@@ -14,10 +14,11 @@ class Owner:
 
     Args:
         folder: where lock files lie; shared by all processes of one ledger on this machine.
+        name: what it is called; a random name by default.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.name = uuid.uuid4().hex[:20]
+    def __init__(self, folder: Path, name: str = "") -> None:
+        self.name = name or uuid.uuid4().hex[:20]
         self.host = socket.gethostname()
         self.pid = os.getpid()
         self._folder = folder

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -51,7 +50,7 @@ def _make(runtime: Runtime, key: PlanKey, sequence: int, rows: Rows) -> RunRow:
     profile = runtime.profile
     as_of = runtime.ledger.clock_us()
     run_id = _run_id(runtime, key, sequence)
-    staging = runtime.staging(f"{run_id}-{uuid.uuid4().hex[:6]}")
+    staging = runtime.staging(f"{run_id}-{runtime.new_id()[:6]}")
     covers = _covers(runtime, key)
     with Seen() as seen:
         draft = Draft(staging, profile.limits, covers)

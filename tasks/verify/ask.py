@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
-import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -49,6 +47,7 @@ class Asker:
     room: ByteRoom
     wait_for_others_s: float
     rng: random.Random
+    new_id: Callable[[], str]
 
     async def ask(self, row: dict[str, Any], chunk: int) -> None:
         """Ask one planned record until it has its outcome, or the run stops.
@@ -88,11 +87,11 @@ class Asker:
             raise UnfitError(Reason.BAD_MEDIA, "") from None
 
     async def _until_done(self, row: dict[str, Any], chunk: int, body: Body) -> None:
-        began = time.monotonic()
+        began = _now_s()
         tries = Tries()
         call = self._departure(row, chunk)
         while True:
-            step = await self._attempt(row, call, body, replace(tries, elapsed_s=time.monotonic() - began))
+            step = await self._attempt(row, call, body, replace(tries, elapsed_s=_now_s() - began))
             if step.do == "stop":
                 await self.gate.stop(step.reason)
             if step.do == "give_up":
@@ -102,7 +101,7 @@ class Asker:
             tries = replace(tries, refused=tries.refused + 1, renewed=tries.renewed or step.renew)
             await asyncio.sleep(self._pause(step, tries))
             await self.gate.enter()
-            call = anew(call, call_id=uuid.uuid4().hex, attempt=call.attempt + 1, sent_us=0)
+            call = anew(call, call_id=self.new_id(), attempt=call.attempt + 1, sent_us=0)
 
     async def _attempt(self, row: dict[str, Any], call: Departure, body: Body, tries: Tries) -> Next:
         pacer = self.pacers[call.family]
@@ -172,14 +171,14 @@ class Asker:
         A living owner's call is waited for: its answer is relied on. A call in doubt or unreadable is pointed to.
         Where it was refused or withdrawn the question is free again: False.
         """
-        until = time.monotonic() + self.wait_for_others_s
+        until = _now_s() + self.wait_for_others_s
         while True:
             calls = await asyncio.to_thread(self.ledger.calls_about, [row["question"]])
             blocking = next((call for call in reversed(calls) if call.open), None)
             if blocking is None:
                 return await self._rely_on(row, calls)
             lives = blocking.state == "sent" and self.ledger.owner.is_alive(blocking.owner)
-            if not lives or time.monotonic() > until:
+            if not lives or _now_s() > until:
                 unreadable = blocking.answer == "unreadable"
                 await self._never_left(
                     row, Outcome.UNREADABLE if unreadable else Outcome.IN_DOUBT, "", blocking.call_id
@@ -208,7 +207,7 @@ class Asker:
 
     def _departure(self, row: dict[str, Any], chunk: int) -> Departure:
         return Departure(
-            call_id=uuid.uuid4().hex,
+            call_id=self.new_id(),
             run_id=self.run_id,
             epoch=self.epoch,
             owner=self.ledger.owner.name,
@@ -252,6 +251,11 @@ class ByteRoom:
                 async with self._changed:
                     self._free += wanted
                     self._changed.notify_all()
+
+
+def _now_s() -> float:
+    """Return the event loop's own clock: it never jumps, and whoever runs the loop sets it."""
+    return asyncio.get_running_loop().time()
 
 
 def _check(row: dict[str, Any], media: dict[str, bytes]) -> Check:

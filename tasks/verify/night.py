@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -159,7 +157,8 @@ def open_night(runtime: Runtime, run: RunRow, cap_micros: int) -> Night:
         month_of=month_of,
         room=ByteRoom(runtime.profile.limits.in_flight, runtime.profile.limits.bytes_in_flight),
         wait_for_others_s=runtime.profile.account.connect_timeout_s + runtime.profile.account.read_timeout_s + 5,
-        rng=random.Random(),  # noqa: S311  # jitter
+        rng=runtime.rng,
+        new_id=runtime.new_id,
     )
     chunks = staging.manifest(summary["manifest_sha256"]).chunks
     return Night(runtime, run, staging, chunks, gate, asker, progress, pacers)
@@ -183,11 +182,10 @@ def _teller(runtime: Runtime, run: RunRow) -> Callable[[str], Awaitable[None]]:
 
 def _closes_in(runtime: Runtime, run: RunRow) -> Callable[[], float | None]:
     window = runtime.profile.limits.window
-    zone = runtime.profile.zone
 
     def closes_in() -> float | None:
         if window is None:
             return None
-        return seconds_left(window, run.business_date, dt.datetime.now(zone))
+        return seconds_left(window, run.business_date, runtime.now())
 
     return closes_in
