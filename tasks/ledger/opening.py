@@ -16,7 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from tasks.ledger.errors import LedgerUnavailableError, WrongLedgerError
-from tasks.ledger.schema import SCHEMA_VERSION, binding, metadata
+from tasks.ledger.migrations import SCHEMA_VERSION, upgrade
+from tasks.ledger.schema import binding, metadata
 
 BUSY_MS: Final = 60_000
 
@@ -48,7 +49,9 @@ def sqlite_path(url: str) -> Path | None:
 
 
 def prepare(engine: Engine, bound_to: dict[str, str]) -> str:
-    """Create or check the tables, bind the ledger to `bound_to` (endpoint, project), and return the ledger's id.
+    """Create, check or upgrade the tables, bind the ledger to `bound_to` (endpoint, project), and return its id.
+
+    All of it is one transaction: a process that dies on the way leaves a fresh or an old ledger, never half of one.
 
     Raises:
         WrongLedgerError: bound to something else, or written by a newer program.
@@ -88,7 +91,7 @@ def queue(engine: Engine) -> Iterator[None]:
 
 def _tune(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_MS}", "foreign_keys=ON"):
+    for pragma in (f"busy_timeout={BUSY_MS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -112,4 +115,5 @@ def _checked(connection: Connection, bound_to: dict[str, str]) -> str:
                 f"the ledger is bound to {name} {found.get(name)!r}, the profile says {value!r}: "
                 "use that profile's own ledger"
             )
+    upgrade(connection, int(found["schema"]))
     return str(found["ledger_id"])

@@ -1,7 +1,8 @@
 """Tables of the ledger: pseudonyms, questions, codes, times and money; nothing that names a person.
 
 Times are microseconds since 1970 UTC, money millionths of the currency. The partial unique index on `calls` is the
-fence of the whole system: a question has at most one open call, whoever asks.
+fence of the whole system: a question has at most one open call, whoever asks. This is what a fresh ledger looks like;
+how an older one gets there is in `migrations`.
 """
 
 from __future__ import annotations
@@ -21,8 +22,6 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-
-SCHEMA_VERSION: Final = 1
 
 metadata: Final = MetaData()
 
@@ -167,4 +166,11 @@ switches = Table(
     metadata,
     Column("name", String(40), primary_key=True),
     Column("value", Text, nullable=False),
+)
+
+marks = Table(
+    "marks",
+    metadata,
+    Column("mark", String(40), primary_key=True),
+    Column("at_us", BigInteger, nullable=False),
 )

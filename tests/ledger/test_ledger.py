@@ -28,7 +28,6 @@ from tasks.ledger import (
     OpenQuestionError,
     RunBusyError,
     StoppedError,
-    WrongLedgerError,
 )
 from tasks.ledger.budget import Cap, month_scope, night_scope, run_scope
 from tasks.ledger.runs import stop
@@ -231,23 +230,6 @@ async def test_where_the_commit_fails_nobody_is_told_that_it_may_leave(ledger: L
     assert ledger.calls_of("r1", ["Rc1"]) == []
     assert booked(ledger) == (0, 0, 0)
     await ledger.depart(call(ledger, epoch))
-
-
-def test_a_ledger_is_bound_to_its_endpoint_and_project(tmp_path: Path) -> None:
-    opened(tmp_path).close()
-    with pytest.raises(WrongLedgerError, match="endpoint"):
-        Ledger(f"sqlite:///{tmp_path}/ledger.sqlite", bound_to={"endpoint": "https://real", "project": "p"})
-    again = opened(tmp_path)
-    assert len(again.ledger_id) == 32
-    again.close()
-
-
-def test_a_newer_ledger_is_refused(tmp_path: Path) -> None:
-    opened(tmp_path).close()
-    with sqlite3.connect(tmp_path / "ledger.sqlite") as db:
-        db.execute("UPDATE binding SET value = '99' WHERE name = 'schema'")
-    with pytest.raises(WrongLedgerError, match="newer program"):
-        opened(tmp_path)
 
 
 def test_the_file_is_private_and_every_commit_is_on_the_disk(ledger: Ledger, tmp_path: Path) -> None:

@@ -1,0 +1,31 @@
+"""How an older ledger becomes today's: small steps in order, each applied once, all in the transaction that opens it.
+
+To add one: change `schema` to what a fresh ledger should look like, and append to `STEPS` the statements that bring an
+older one there. They must run on SQLite and PostgreSQL as they stand (TEXT, INTEGER and BIGINT are common ground), keep
+every row, and spell everything out rather than import `schema`, which will have moved on. The version counts itself;
+the tests hold a fresh ledger against an upgraded one. A step that has been released is never edited.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+STEPS: Final[tuple[tuple[str, ...], ...]] = (
+    # 2: what the results' marker is held against, see `tasks.marker`
+    ("CREATE TABLE marks (mark VARCHAR(40) NOT NULL, at_us BIGINT NOT NULL, PRIMARY KEY (mark))",),
+)
+
+SCHEMA_VERSION: Final = 1 + len(STEPS)
+
+_VERSION: Final = text("UPDATE binding SET value = :version WHERE name = 'schema'")
+
+
+def upgrade(connection: Connection, found: int) -> None:
+    """Bring a ledger of version `found` to today's; where this dies nothing of it stays."""
+    for statements in STEPS[found - 1 :]:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+    if found < SCHEMA_VERSION:
+        connection.execute(_VERSION, {"version": str(SCHEMA_VERSION)})
