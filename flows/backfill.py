@@ -14,12 +14,13 @@ from typing import Any
 
 import orjson
 from prefect import flow, task
-from prefect.artifacts import acreate_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, Field
 
 from flows.close import close_run
 from flows.progress import Board
+from flows.states import Ended, ends
+from flows.telling import card, until_heard
 from tasks import ingest
 from tasks.approve import approved_cap
 from tasks.ledger import RunRow
@@ -54,12 +55,19 @@ class Order(BaseModel):
 
 
 @flow(name="backfill", flow_run_name="backfill {order.profile}", persist_result=False, validate_parameters=True)
-async def backfill(order: Order) -> dict[str, Any]:
+async def backfill(order: Order) -> Ended:
     """Verify a night's records, and write results and cost report.
 
     Args:
         order: profile and business date.
     """
+    ended = await night(order)
+    await until_heard()
+    return ends(ended, Text(runtime(order.profile).profile.language))
+
+
+async def night(order: Order) -> dict[str, Any]:
+    """Go through a night's steps, and return the run's object."""
     await close_left_behind(order)
     run = await plan(order)
     if isinstance(run, str):
@@ -102,8 +110,8 @@ async def _plan_task(profile: str, date: dt.date, limit: int, replan: bool) -> t
         )
     except ingest.InputError as error:
         return "", str(error)
-    card = plan_markdown(run, plan_of(run), Text(held.profile.language))
-    await acreate_markdown_artifact(key=f"plan-{held.profile.name}", markdown=card, description=run.run_id)
+    page = plan_markdown(run, plan_of(run), Text(held.profile.language))
+    await card("plan", held.profile.name, page, run.run_id)
     return str(run.run_id), ""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import sys
 from collections.abc import Callable, Iterator
@@ -60,12 +59,13 @@ def run(
     """Verify a night's records and write results and report; on a finished plan, return that run."""
     with _explained(as_json), _opened(profile) as held:
         from flows.backfill import Order, backfill
+        from flows.states import press
         from tasks.text import Text
 
         if approve_hash:
             _decide(held, "approve", approve_hash, "terminal", "--approve")
         order = Order(profile=profile, business_date=_date(date), limit=limit, replan=replan)
-        ended = asyncio.run(backfill(order))
+        ended = press(backfill, order)
         print_run(ended, Text(held.profile.language), as_json=as_json)
         raise typer.Exit(exit_code(ended["state"]))
 
@@ -76,8 +76,9 @@ def forecast(profile: Profile, date: Date = "", limit: int = 0, as_json: Json = 
     with _explained(as_json), _opened(profile):
         from flows.backfill import Order
         from flows.forecast import forecast as forecast_flow
+        from flows.states import press
 
-        told = asyncio.run(forecast_flow(Order(profile=profile, business_date=_date(date), limit=limit)))
+        told = press(forecast_flow, Order(profile=profile, business_date=_date(date), limit=limit))
         _print(told, as_json, lambda: typer.echo(told.get("card") or told["error"]))
         raise typer.Exit(exit_code(told["state"]) if "error" in told else 0)
 
@@ -87,9 +88,10 @@ def close(profile: Profile, run_id: str, as_json: Json = False) -> None:
     """Write a run's results and report again, from plan and ledger; make no call."""
     with _explained(as_json), _opened(profile) as held:
         from flows.close import close as close_flow
+        from flows.states import press
         from tasks.text import Text
 
-        ended = asyncio.run(close_flow(profile, run_id))
+        ended = press(close_flow, profile, run_id)
         print_run(ended, Text(held.profile.language), as_json=as_json)
         raise typer.Exit(exit_code(ended["state"]))
 

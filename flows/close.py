@@ -15,9 +15,10 @@ from typing import Any, Final
 
 import orjson
 from prefect import flow, task
-from prefect.artifacts import acreate_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
+from flows.states import Ended, ends
+from flows.telling import card, link
 from tasks.ledger import RunRow
 from tasks.ledger.budget import run_scope
 from tasks.ledger.runs import finish, plan_of
@@ -26,10 +27,20 @@ from tasks.reconcile.tables import TableFiles
 from tasks.records import NEEDS_A_PERSON, State
 from tasks.records.contracts import contract
 from tasks.records.money import from_micros
-from tasks.report import CostFacts, cost_facts, cost_markdown, exceptions_markdown, html_page, results_markdown
+from tasks.report import (
+    CostFacts,
+    cost_facts,
+    cost_markdown,
+    doubts_markdown,
+    exceptions_markdown,
+    html_page,
+    results_markdown,
+    trend_markdown,
+)
 from tasks.runtime import Runtime, runtime
 from tasks.text import Text
 
+NIGHTS: Final = 30
 _STATES: Final = {
     "budget": State.STOPPED_BUDGET,
     "window": State.STOPPED_WINDOW,
@@ -43,7 +54,7 @@ _STATES: Final = {
 
 
 @flow(name="close", flow_run_name="close {run_id}", persist_result=False)
-async def close(profile: str, run_id: str) -> dict[str, Any]:
+async def close(profile: str, run_id: str) -> Ended:
     """Write a run's results and report from plan and ledger; make no call.
 
     Args:
@@ -51,7 +62,7 @@ async def close(profile: str, run_id: str) -> dict[str, Any]:
         run_id: the run.
     """
     run = await asyncio.to_thread(runtime(profile).ledger.run, run_id)
-    return await close_run(profile, run)
+    return ends(await close_run(profile, run), Text(runtime(profile).profile.language))
 
 
 async def close_run(profile: str, run: RunRow) -> dict[str, Any]:
@@ -64,16 +75,25 @@ async def _close_task(profile: str, run_id: str) -> dict[str, Any]:
     held = runtime(profile)
     with tempfile.TemporaryDirectory(prefix="ivs-close-") as folder:
         closed = await asyncio.to_thread(_close, held, run_id, Path(folder))
-    text = Text(held.profile.language)
+    await _show(held, closed)
+    return closed.summary
+
+
+async def _show(held: Runtime, closed: _Closed) -> None:
+    """Show what closing made on Prefect's pages: counts, money, references and links."""
+    name, text, about = held.profile.name, Text(held.profile.language), closed.summary["run_id"]
     links = {key: closed.summary[key] for key in ("results", "report", "manifest")}
+    doubts, nights = await asyncio.to_thread(lambda: (held.ledger.doubts(), held.ledger.runs(name, most=NIGHTS)))
     pages = {
         "results": results_markdown(closed.facts, text, links),
         "costs": cost_markdown(closed.facts, text),
         "exceptions": exceptions_markdown(closed.found.first_exceptions, closed.found.exceptions, text),
+        "in-doubt": doubts_markdown(doubts, name, text),
+        "trend": trend_markdown(nights, name, text),
     }
-    for name, page in pages.items():
-        await acreate_markdown_artifact(key=f"{name}-{held.profile.name}", markdown=page, description=run_id)
-    return closed.summary
+    for page, markdown in pages.items():
+        await card(page, name, markdown, about)
+    await link("report", name, links["report"], about)
 
 
 class _Closed:

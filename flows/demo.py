@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -29,12 +28,13 @@ def demo_night(home: Path, say: Say) -> dict[str, Any]:
     with local_parts(home, say, config=CONFIGS / "simulator" / "demo.toml"):
         say("prefect")
         from flows.backfill import Order, backfill
+        from flows.states import press
         from tasks import runtime
 
         held = runtime.runtime("demo")
         try:
             order, wanted = _order(held, Order)
-            ended = asyncio.run(backfill(order))
+            ended = press(backfill, order)
             differs = _differences(_found(held, ended), wanted)
             files = _copied(held, ended, home)
         finally:

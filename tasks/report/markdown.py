@@ -26,7 +26,7 @@ def cost_markdown(facts: CostFacts, text: Text) -> str:
             "",
             f"**{text('report.bracket_text', low=low, high=high)}**",
             "",
-            _table(["", *heads], [_cells(name, line) for name, line in [*rows, (text("report.total"), facts.total)]]),
+            table(["", *heads], [_cells(name, line) for name, line in [*rows, (text("report.total"), facts.total)]]),
             "",
             f"## {text('report.saved')}",
             *saved,
@@ -48,7 +48,7 @@ def results_markdown(facts: CostFacts, text: Text, links: Mapping[str, str]) -> 
             f"# {text('report.results_title')}",
             _head(facts.run, text),
             "",
-            _table([text("report.outcomes"), text("report.records"), text("report.share")], rows),
+            table([text("report.outcomes"), text("report.records"), text("report.share")], rows),
             "",
             f"## {text('report.files')}",
             *(f"- {name}: `{uri}`" for name, uri in links.items()),
@@ -75,9 +75,9 @@ def exceptions_markdown(first: Sequence[Mapping[str, Any]], classes: Mapping[str
         [
             f"# {text('report.exceptions')}",
             "",
-            _table(heads, counts),
+            table(heads, counts),
             "",
-            _table([text("column.record_ref"), text("column.class"), text("column.priority")], rows),
+            table([text("column.record_ref"), text("column.class"), text("column.priority")], rows),
             "",
             *more,
         ]
@@ -97,11 +97,9 @@ def plan_markdown(run: Any, plan: Mapping[str, Any], text: Text) -> str:
             f"# {text('plan.title')} · {run.run_id}",
             _price(plan, text),
             "",
-            _table([text("plan.ask"), text("report.calls")], asked),
+            table([text("plan.ask"), text("report.calls")], asked),
             "",
-            f"{text('plan.kept')}:",
-            *kept,
-            "",
+            *([f"{text('plan.kept')}:", *kept, ""] if kept else []),
             f"{text('report.price')}: {plan['price_version']} — {plan['price_source']}",
             "",
             f"{text('plan.approve')}: `{run.plan_hash}`",
@@ -139,6 +137,7 @@ def _cells(name: str, line: Line) -> list[str]:
     return [name, *(f"{count:,}" for count in counts), money(line.certain), money(line.possible)]
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown: the first column to the left, the others to the right."""
     lines = [heads, [":--", *["--:"] * (len(heads) - 1)], *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

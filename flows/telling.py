@@ -1,0 +1,57 @@
+"""What Prefect is told on the way: cards, progress, links. It may be away; a night neither stops nor slows for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Final, TypeVar
+
+import httpx
+from prefect import get_client, get_run_logger
+from prefect.artifacts import acreate_link_artifact, acreate_markdown_artifact
+from prefect.exceptions import PrefectException
+
+T = TypeVar("T")
+MOST_S: Final = 10.0
+BACK_MOST_S: Final = 900.0
+AWAY: Final = (httpx.HTTPError, PrefectException, OSError, RuntimeError)
+
+
+async def told(telling: Awaitable[T], most_s: float = MOST_S) -> T | None:
+    """Tell Prefect something, for ten seconds at most; None where it did not hear."""
+    try:
+        return await asyncio.wait_for(telling, most_s)
+    except (TimeoutError, *AWAY) as error:
+        get_run_logger().warning("Prefect did not hear this: %s", type(error).__name__)
+        return None
+
+
+async def card(name: str, profile: str, markdown: str, about: str) -> None:
+    """Show a page on the run, and as the newest version under the profile's own key."""
+    await told(acreate_markdown_artifact(key=key_of(name, profile), markdown=markdown, description=about))
+
+
+async def link(name: str, profile: str, address: str, about: str) -> None:
+    """Show a link on the run."""
+    await told(acreate_link_artifact(key=key_of(name, profile), link=address, link_text=address, description=about))
+
+
+def key_of(name: str, profile: str) -> str:
+    """Return an artifact's key: stable for a profile, and of the letters that Prefect takes."""
+    return f"{name}-{profile}".lower().replace("_", "-")
+
+
+async def until_heard(most_s: float = BACK_MOST_S, every_s: float = 5.0) -> None:
+    """Wait until Prefect's server answers, so that a run's end is not lost to an outage; not for ever."""
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + most_s
+    while not await _answers() and loop.time() < ends:  # noqa: ASYNC110  # a server that comes back tells nobody
+        await asyncio.sleep(every_s)
+
+
+async def _answers() -> bool:
+    async with get_client() as client:
+        try:
+            return await asyncio.wait_for(client.api_healthcheck(), MOST_S) is None
+        except TimeoutError:
+            return False

@@ -1,0 +1,82 @@
+"""One Prefect server for all tests of this folder, and nights that run on it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.conftest import Twin
+from tests.crash import driver
+from tests.crash.test_flow_kill import as_toml
+from tests.judge import Judgement, judge
+from tests.prefect.server import ROOT, Server
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    running = Server(tmp_path_factory.mktemp("prefect"))
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
+
+
+class House:
+    """One profile over plain folders, pressed from a terminal or run by a worker, on the shared server."""
+
+    def __init__(self, server: Server, twin: Twin, folder: Path, records: int, per_s: int, **over: Any) -> None:
+        self.server, self.twin, self.folder, self.records = server, twin, folder, records
+        driver.prepare(folder, twin.at, records, per_s)
+        profile = json.loads((folder / "profile.json").read_text(encoding="utf-8"))
+        for key, value in over.items():
+            profile[key] = profile[key] | value if isinstance(value, dict) else value
+        (folder / f"{profile['name']}.toml").write_text(as_toml(profile), encoding="utf-8")
+        self.name = profile["name"]
+        secrets = json.loads((folder / "secrets.json").read_text(encoding="utf-8"))
+        self.environment = {**server.environment, **secrets, "IVS_BACKFILL_PROFILES": str(folder)}
+        self.environment["PREFECT_LOGGING_LEVEL"] = "INFO"
+
+    def press(self, *words: str, wait: bool = True) -> subprocess.Popen[bytes]:
+        """Press a button of the terminal; the output lies in `out`."""
+        with (self.folder / "out.json").open("wb") as out, (self.folder / "log").open("ab") as log:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "flows.cli", *words],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=out,
+                stderr=log,
+                start_new_session=True,
+            )
+        if wait:
+            child.wait(180)
+        return child
+
+    @property
+    def out(self) -> dict[str, Any]:
+        said = (self.folder / "out.json").read_text(encoding="utf-8")
+        assert said, self.log
+        return dict(json.loads(said))
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text(encoding="utf-8")
+
+    def judge(self) -> Judgement:
+        newest: dict[str, Path] = {}
+        for path in sorted((self.folder / "results").rglob("results.parquet"), key=lambda one: one.stat().st_mtime):
+            newest[path.parent.parent.name] = path
+        tables = {run_id: pq.read_table(path) for run_id, path in newest.items()}
+        return judge(
+            ledger=self.folder / "home" / "ledger.sqlite",
+            journal=self.twin.at.journal,
+            results=tables,
+            planned=dict.fromkeys(tables, driver.refs(self.records)),
+        )

@@ -1,0 +1,135 @@
+"""A real Prefect server and worker for tests, as processes of their own on a free loopback port."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+ROOT = Path(__file__).resolve().parents[2]
+PREFECT = str(Path(sys.executable).with_name("prefect"))
+PATIENCE_S = 120
+
+
+def until(what: Callable[[], Any], why: str, patience_s: float = PATIENCE_S) -> Any:
+    """Wait until something is true, and return it."""
+    ends = time.monotonic() + patience_s
+    while not (found := what()):
+        assert time.monotonic() < ends, why
+        time.sleep(0.1)
+    return found
+
+
+@dataclass
+class Server:
+    """A Prefect server that can be killed and started again on the same port and database."""
+
+    home: Path
+    port: int = 0
+    environment: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = int(free.getsockname()[1])
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "LANG": "C.UTF-8",
+            "PREFECT_HOME": str(self.home),
+            "PREFECT_PROFILES_PATH": str(self.home / "profiles.toml"),
+            "PREFECT_API_URL": self.api,
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "DO_NOT_TRACK": "1",
+            "PREFECT_CLI_PROMPT": "false",
+            "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": "0.5",
+            "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT1S",
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+            "PREFECT_WORKER_QUERY_SECONDS": "0.5",
+        }
+
+    @property
+    def api(self) -> str:
+        return f"http://127.0.0.1:{self.port}/api"
+
+    def start(self) -> None:
+        command = [PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
+        self.process = spawn(command, self.environment, self.home / "server.log")
+        until(self.lives, "the Prefect server does not come up")
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        if self.process is not None:
+            end(self.process, number)
+
+    def lives(self) -> bool:
+        assert self.process is None or self.process.poll() is None, (self.home / "server.log").read_text()[-2_000:]
+        try:
+            with urllib.request.urlopen(f"{self.api}/health", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (OSError, urllib.error.URLError):
+            return False
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        data = json.dumps(body).encode() if body is not None else None
+        head = {"content-type": "application/json"}
+        request = urllib.request.Request(f"{self.api}{path}", data=data, method=method, headers=head)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            said = answer.read()
+        return json.loads(said) if said else None
+
+    def run(self, flow_run: str | UUID) -> dict[str, Any]:
+        return dict(self.call("GET", f"/flow_runs/{flow_run}"))
+
+    def artifacts(self, flow_run: str | UUID) -> dict[str, dict[str, Any]]:
+        """Return the newest artifact of a flow run by key."""
+        wanted = {"artifacts": {"flow_run_id": {"any_": [str(flow_run)]}}, "sort": "CREATED_DESC", "limit": 200}
+        found: dict[str, dict[str, Any]] = {}
+        for one in self.call("POST", "/artifacts/filter", wanted):
+            found.setdefault(one["key"], one)
+        return found
+
+    def logs(self, flow_run: str | UUID) -> list[str]:
+        wanted = {"logs": {"flow_run_id": {"any_": [str(flow_run)]}}, "sort": "TIMESTAMP_ASC", "limit": 200}
+        return [one["message"] for one in self.call("POST", "/logs/filter", wanted)]
+
+    def newest(self, name: str) -> dict[str, Any] | None:
+        """Return the newest run of a flow."""
+        wanted = {"flows": {"name": {"any_": [name]}}, "sort": "START_TIME_DESC", "limit": 1}
+        return next(iter(self.call("POST", "/flow_runs/filter", wanted)), None)
+
+    def ended(self, flow_run: str | UUID, patience_s: float = PATIENCE_S) -> dict[str, Any]:
+        """Wait for a run's final state."""
+        final = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
+        until(lambda: self.run(flow_run)["state"]["type"] in final, f"run {flow_run} does not end", patience_s)
+        return self.run(flow_run)
+
+
+def spawn(command: list[str], environment: dict[str, str], log: Path, cwd: Path = ROOT) -> subprocess.Popen[bytes]:
+    with log.open("ab") as written:
+        return subprocess.Popen(
+            command, cwd=cwd, env=environment, stdout=written, stderr=written, start_new_session=True
+        )
+
+
+def end(child: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> None:
+    """End a child and its children, for certain."""
+    if child.poll() is None:
+        os.killpg(child.pid, number)
+        try:
+            child.wait(15)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
