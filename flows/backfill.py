@@ -81,10 +81,16 @@ async def night(order: Order) -> dict[str, Any]:
 
 
 async def close_left_behind(order: Order) -> None:
-    """Close runs of earlier nights whose process died before it could; what they left open, tonight's plan asks."""
+    """Close runs whose process died before it could, this date's own sequences included unless this start goes on.
+
+    What they left open, tonight's plan asks.
+    """
     held = runtime(order.profile)
-    for run in await asyncio.to_thread(held.ledger.left_behind, held.profile.name, night_of(order)):
-        await close_run(order.profile, run)
+    night = night_of(order)
+    ours = await asyncio.to_thread(held.ledger.newest_run, held.profile.name, held.profile.source.records, night)
+    for run in await asyncio.to_thread(held.ledger.left_behind, held.profile.name, night):
+        if order.replan or ours is None or run.run_id != ours.run_id:
+            await close_run(order.profile, run)
 
 
 def night_of(order: Order) -> dt.date:

@@ -49,6 +49,12 @@ def doubt_of(row: Any) -> dict[str, str]:
     return told | {"run_id": row.run_id, "sent_at": utc(row.sent_us), "amount": money}
 
 
+def decision_of(row: Any) -> dict[str, str]:
+    """Return what people see of a decision; nobody vouches for the name."""
+    told = {"at": utc(row.at_us), "kind": row.kind, "target": row.target, "who": f"{row.who} (unverified)"}
+    return told | {"why": row.why, "decision": row.decision}
+
+
 def call_of(row: Any) -> dict[str, Any]:
     """Return a call's life as people read it."""
     names = ("call_id", "run_id", "operation", "attempt", "state", "answer", "charge", "status", "code", "outcome")

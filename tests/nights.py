@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import datetime as dt
+import json
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from flows.closing import close_now
 from tasks import ingest
 from tasks.approve import approved_cap
+from tasks.ledger.decided import Decision
 from tasks.plan import PlanKey, load_or_make
 from tasks.plan.questions import record_ref
 from tasks.privacy import Personal
@@ -55,9 +60,7 @@ class Nights:
         return found
 
     def plan(self, **over: Any) -> Any:
-        import datetime as dt
-
-        key = PlanKey(dt.date(2026, 11, 24), **over)
+        key = PlanKey(**({"business_date": dt.date(2026, 11, 24)} | over))
         held = self.runtime
         return load_or_make(held, key, lambda: ingest.read_source(held.records, held.profile.source))
 
@@ -82,8 +85,6 @@ class Nights:
         run = self.runtime.ledger.run(run.run_id)
         folder = self.folder / f"out-{len(self.results)}"
         folder.mkdir(exist_ok=True)
-        import json
-
         staging = self.runtime.staging(json.loads(run.plan)["staging"])
         found = reconcile(
             run, revision=1, profile=self.profile, ledger=self.runtime.ledger, staging=staging, folder=folder
@@ -91,6 +92,29 @@ class Nights:
         self.results[run.run_id] = pq.read_table(folder / "results.parquet")
         self.planned[run.run_id] = self.refs()
         return found
+
+    def end(self, run: Any) -> dict[str, Any]:
+        """Close a run as the flow does, files and revision included; every revision so far has every row once."""
+        with tempfile.TemporaryDirectory() as folder:
+            ended = close_now(self.runtime, run.run_id, Path(folder)).summary
+        for place in (self.folder / "results" / run.run_id).iterdir():
+            table = pq.read_table(place / "results.parquet")
+            assert sorted(table.column("record_ref").to_pylist()) == sorted(self.refs()), place.name
+        self.results[run.run_id] = pq.read_table(ended["results"])
+        self.planned[run.run_id] = self.refs()
+        return ended
+
+    def whole(self, **over: Any) -> tuple[Any, dict[str, Any]]:
+        """Plan, verify and close a night as the flow does."""
+        run = self.plan(**over)
+        self.verify(run)
+        return run, self.end(run)
+
+    def manifest(self, ended: dict[str, Any]) -> dict[str, Any]:
+        return dict(json.loads(Path(ended["manifest"]).read_text(encoding="utf-8")))
+
+    def order(self, kind: str, target: str = "", why: str = "because") -> Decision:
+        return Decision(kind, target, "Li", why, self.runtime.ledger.clock_us())
 
     def night(self, **over: Any) -> tuple[Any, Reconciled]:
         run = self.plan(**over)

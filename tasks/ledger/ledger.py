@@ -146,9 +146,9 @@ class Ledger:
         """Return a business date's run with the highest sequence, or None."""
         return self.read(partial(run_rows.newest, profile=profile, source=source, business_date=business_date))
 
-    def left_behind(self, profile: str, before: dt.date) -> list[run_rows.RunRow]:
-        """Return a profile's runs of earlier dates that were never closed and whose owner is dead, oldest first."""
-        found = self.read(partial(run_rows.unfinished, profile=profile, before=before))
+    def left_behind(self, profile: str, until: dt.date) -> list[run_rows.RunRow]:
+        """Return a profile's runs up to a date that were never closed and whose owner is dead, oldest first."""
+        found = self.read(partial(run_rows.unfinished, profile=profile, until=until))
         return [row for row in found if not row.owner or not self.owner.is_alive(row.owner)]
 
     def runs(self, profile: str | None = None, most: int = 50) -> list[run_rows.RunRow]:

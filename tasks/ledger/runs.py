@@ -76,11 +76,11 @@ def listed(connection: Connection, *, profile: str | None = None, most: int = 50
     return list(connection.execute(chosen))
 
 
-def unfinished(connection: Connection, profile: str, before: dt.date) -> list[RunRow]:
-    """Return a profile's runs of earlier nights that were planned and not completed, oldest first."""
+def unfinished(connection: Connection, profile: str, until: dt.date) -> list[RunRow]:
+    """Return a profile's runs of business dates up to `until` that were planned and never closed, oldest first."""
     chosen = (
         select(runs)
-        .where(runs.c.profile == profile, runs.c.business_date < before, runs.c.state.in_(("planned", "running")))
+        .where(runs.c.profile == profile, runs.c.business_date <= until, runs.c.state.in_(("planned", "running")))
         .order_by(runs.c.business_date, runs.c.sequence)
     )
     return list(connection.execute(chosen))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from tasks.ledger import Ledger, RunRow
 from tasks.ledger.runs import plan_of
@@ -27,7 +30,7 @@ Row = dict[str, Any]
 
 @dataclass(slots=True)
 class Reconciled:
-    """What reconciling found: files written, outcomes, exceptions."""
+    """What reconciling found: files written, outcomes, exceptions; `content` is a digest of what all rows say."""
 
     files: dict[Path, int]
     outcomes: Counter[str]
@@ -35,6 +38,7 @@ class Reconciled:
     exceptions: Counter[str]
     first_exceptions: list[Row]
     money_by_outcome: Counter[str] = field(default_factory=Counter)
+    content: str = ""
 
 
 def reconcile(
@@ -57,15 +61,24 @@ def reconcile(
         TableFiles(folder, contract("results"), text, xlsx_rows=profile.output.xlsx_rows) as results,
         TableFiles(folder, contract("exceptions"), text, xlsx_rows=profile.output.xlsx_rows) as exceptions,
     ):
+        said = hashlib.sha256()
         for rows in join.results():
             results.write(rows)
+            said.update(_said(rows))
             exceptions.write(_exceptions(rows, text, run, found))
         for table in (results, exceptions):
             table.note([*text.lines("report.consequence"), *text.lines("report.channel")])
     join.tally.check(plan["files"], {part.chunk: part.rows for part in manifest.chunks})
     join.tally.check_calls(sum(row.n for row in ledger.counts(run.run_id)))
+    found.content = said.hexdigest()
     found.files = {path: table.rows for table in (results, exceptions) for path in table.paths}
     return found
+
+
+def _said(rows: list[Row]) -> bytes:
+    """Return what rows say, whichever revision says it."""
+    names = [name for name in contract("results").names if name != "revision"]
+    return orjson.dumps([[row[name] for name in names] for row in rows])
 
 
 def _exceptions(rows: list[Row], text: Text, run: RunRow, found: Reconciled) -> list[Row]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from tasks.ledger.ends import deciding, written_off
 from tasks.records import CHANNEL, PAID_ANSWERS, Outcome, Reason
 from tasks.records.money import from_micros
 from tasks.text import Text
@@ -117,29 +118,38 @@ def next_due(end: End, reverify_days: Mapping[Outcome, int]) -> str:
 
 
 def _end_of_asked(calls: list[Call], unsent: Call | None, stop: str, other: Call | None) -> End:
-    final = next((call for call in reversed(calls) if call.outcome), None)
-    if final is not None:
-        code = final.verification_code or final.code
-        verdict = final.outcome if final.outcome in PAID_ANSWERS else ""
-        return End(final.outcome, verdict, code=code, at=_iso(final.ended_us), call=final, calls=calls)
-    waiting = next((call for call in reversed(calls) if call.open or call.state == "in_doubt"), None)
-    if waiting is not None:
-        return End(Outcome.IN_DOUBT, code=waiting.code, call=waiting, calls=calls)
-    if unsent is not None and unsent.outcome == Outcome.REUSED and other is not None:
-        code = other.verification_code or other.code
-        at = _iso(other.ended_us)
-        return End(
-            Outcome.REUSED,
-            other.outcome,
-            code=code,
-            at=at,
-            calls=calls,
-            points_to=other.call_id,
-            relied_on_run=other.run_id,
-        )
-    if unsent is not None:
-        return End(unsent.outcome, reason=unsent.reason, calls=calls, points_to=unsent.open_call)
-    return End(Outcome.NOT_ATTEMPTED, reason=stop or Reason.CANCELLED.value, calls=calls)
+    last = deciding(calls, unsent)
+    if last is None:
+        return End(Outcome.NOT_ATTEMPTED, reason=stop or Reason.CANCELLED.value, calls=calls)
+    end = _end_by_note(last, other) if last is unsent else _end_by_call(last)
+    end.calls = calls
+    return end
+
+
+def _end_by_call(call: Call) -> End:
+    code = call.verification_code or call.code
+    if not call.outcome:
+        return End(Outcome.IN_DOUBT, code=call.code, call=call)
+    verdict = call.outcome if call.outcome in PAID_ANSWERS else ""
+    reason = Reason.WRITTEN_OFF.value if written_off(call) else ""
+    return End(call.outcome, verdict, reason=reason, code=code, at=_iso(call.ended_us), call=call)
+
+
+def _end_by_note(unsent: Call, other: Call | None) -> End:
+    """Return the end of a record that was not asked: by its own reason, or by another's call as that stands now."""
+    if other is None or other.open or other.outcome not in PAID_ANSWERS:
+        return End(unsent.outcome, reason=unsent.reason, points_to=unsent.open_call)
+    relied = End(
+        Outcome.REUSED,
+        other.outcome,
+        code=other.verification_code or other.code,
+        at=_iso(other.ended_us),
+        points_to=other.call_id,
+        relied_on_run=other.run_id,
+    )
+    if written_off(other):
+        relied.outcome, relied.reason = Outcome.FAILED, Reason.WRITTEN_OFF.value
+    return relied
 
 
 def _changed(verdict: str, previous: str) -> str:

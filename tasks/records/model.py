@@ -76,7 +76,7 @@ class Outcome(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a record was rejected, withheld or not attempted."""
+    """Why a record was rejected, withheld, not attempted, or failed by a decision."""
 
     BAD_DATA = "bad_data"
     BAD_MEDIA = "bad_media"
@@ -96,6 +96,7 @@ class Reason(StrEnum):
     ACCOUNT = "account"
     PROVIDER = "provider"
     NOT_APPROVED = "not_approved"
+    WRITTEN_OFF = "written_off"
 
 
 NEEDS_A_PERSON: Final = frozenset(

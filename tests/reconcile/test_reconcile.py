@@ -40,7 +40,7 @@ def row(**over: Any) -> dict[str, Any]:
 def call(**over: Any) -> Any:
     base = {
         "call_id": "c", "state": "answered", "outcome": "", "open": 0, "charge": "none", "price_micros": 0, "code": "", "verification_code": "",
-        "similarity": "", "request_id": "", "ocr_name_match": "", "ocr_id_match": "", "ended_us": 1_795_000_000_000_000,
+        "similarity": "", "request_id": "", "ocr_name_match": "", "ocr_id_match": "", "ended_us": 1_795_000_000_000_000, "sent_us": 1_795_000_000_000_000, "answer": "",
     }  # fmt: skip
     return SimpleNamespace(**(base | over))
 
@@ -70,7 +70,11 @@ def test_outcomes_always_add_up_to_the_rows(story: list[tuple[str, list[Any], bo
             {"relied_on_outcome": "verified", "relied_on_at": "2026-01-01T00:00:00Z"} if disposition == "reused" else {}
         )
         mine = calls if disposition == "ask" else []
-        unsent = SimpleNamespace(outcome="rejected", reason="bad_media", open_call="") if left else None
+        unsent = (
+            SimpleNamespace(outcome="rejected", reason="bad_media", open_call="", at_us=1_795_000_000_000_001)
+            if left
+            else None
+        )
         result = result_row(planned, end_of(planned, mine, unsent, ""), FACTS)
         assert result["outcome"] in set(Outcome)
         money += charge_of(mine)[1]
@@ -112,8 +116,12 @@ def test_a_call_behind_no_row_fails_the_run() -> None:
         ([call(), call(outcome="verified", charge="certain")], None, "verified"),
         ([call(outcome="unreadable", open=1, charge="certain")], None, "unreadable"),
         ([call(open=1, charge="possible")], None, "in_doubt"),
-        ([call()], SimpleNamespace(outcome="failed", reason="provider", open_call=""), "failed"),
-        ([], SimpleNamespace(outcome="in_doubt", reason="", open_call="c9"), "in_doubt"),
+        (
+            [call()],
+            SimpleNamespace(outcome="failed", reason="provider", open_call="", at_us=1_795_000_000_000_001),
+            "failed",
+        ),
+        ([], SimpleNamespace(outcome="in_doubt", reason="", open_call="c9", at_us=1), "in_doubt"),
         ([], None, "not_attempted"),
     ],
 )

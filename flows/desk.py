@@ -1,0 +1,191 @@
+"""What people decide on the terminal; each decision is kept with who and why. The flows have the same buttons."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any, Final
+
+import typer
+
+from flows.press import Json, Profile, Who, Why, explained, opened, printed
+from flows.terminal import decision_of, doubt_of
+
+desk = typer.Typer(no_args_is_help=True)
+in_doubt = typer.Typer(no_args_is_help=True, help="Calls that wait for a person.")
+desk.add_typer(in_doubt, name="in-doubt")
+
+CallIds = Annotated[list[str] | None, typer.Argument(help="Ids of calls; see `in-doubt list`.")]
+OfRun = Annotated[str, typer.Option("--run", help="All waiting calls of this run.")]
+All = Annotated[bool, typer.Option("--all", help="All waiting calls.")]
+OlderThan = Annotated[str, typer.Option("--older-than", help="Only those sent longer ago: 90m, 36h, 7d.")]
+_SECONDS: Final = {"m": 60, "h": 3_600, "d": 86_400}
+
+
+@desk.command()
+def approve(profile: Profile, plan_hash: str, who: Who, why: Why = "", as_json: Json = False) -> None:
+    """Approve a plan by its hash."""
+    with explained(as_json), opened(profile) as held:
+        _keep(held, "approve", plan_hash, who, why)
+        printed({"approved": plan_hash}, as_json, lambda: typer.echo(f"approved {plan_hash}"))
+
+
+@desk.command()
+def halt(profile: Profile, who: Who, why: Why, as_json: Json = False) -> None:
+    """Let no call of any process leave from now on, until `release`."""
+    from tasks.ledger import halts
+    from tasks.ledger.decided import ALL
+
+    with explained(as_json), opened(profile, ledger_only=True) as held:
+        _ordered(held, halts.halt, "halt", ALL, who, why)
+        printed({"halted": True}, as_json, lambda: typer.echo("halted: no call leaves until `release`"))
+
+
+@desk.command()
+def release(profile: Profile, who: Who, why: Why, as_json: Json = False) -> None:
+    """Let calls go again after `halt`; the next start goes on where runs were stopped."""
+    from tasks.ledger import halts
+    from tasks.ledger.decided import ALL
+
+    with explained(as_json), opened(profile, ledger_only=True) as held:
+        _ordered(held, halts.release, "release", ALL, who, why)
+        printed({"halted": False}, as_json, lambda: typer.echo("released"))
+
+
+@desk.command()
+def cancel(profile: Profile, run_id: str, who: Who, why: Why, as_json: Json = False) -> None:
+    """Stop a run that is under way in another process; where its process is dead, close it here."""
+    from tasks.ledger import halts
+
+    with explained(as_json), opened(profile) as held:
+        owner = _ordered(held, halts.cancel, "cancel", run_id, who, why)
+        lives = bool(owner) and held.ledger.owner.is_alive(owner)
+        closed = [] if lives else _closed(profile, held, [run_id])
+        said = "it drains, writes results and report, and ends" if lives else "its process was gone: closed here"
+        told = {"cancelled": run_id, "under_way": lives, "closed": closed}
+        printed(told, as_json, lambda: typer.echo(f"cancelled {run_id}: {said}"))
+
+
+@desk.command()
+def ledger_accept(profile: Profile, who: Who, why: Why, as_json: Json = False) -> None:
+    """Accept a new or older ledger for these results: what it has forgotten may be paid again."""
+    with explained(as_json), opened(profile) as held:
+        _keep(held, "accept_ledger", held.ledger.ledger_id, who, why)
+        held.mark_ledger()
+        printed({"ledger": held.ledger.ledger_id}, as_json, lambda: typer.echo("accepted"))
+
+
+@desk.command()
+def decisions(profile: Profile, as_json: Json = False) -> None:
+    """List the latest decisions: what, about what, who, why, when."""
+    from tasks.ledger.decided import listed
+
+    with explained(as_json), opened(profile, ledger_only=True) as held:
+        found = [decision_of(row) for row in held.ledger.read(listed)]
+        lines = "\n".join("  ".join(one.values()) for one in found) or "nothing was decided"
+        printed({"decisions": found}, as_json, lambda: typer.echo(lines))
+
+
+@in_doubt.command("list")
+def in_doubt_list(profile: Profile, run_id: OfRun = "", older_than: OlderThan = "", as_json: Json = False) -> None:
+    """List the calls that wait for a person: perhaps billed, and without a usable answer."""
+    from tasks.ledger.doubts import waiting
+
+    with explained(as_json), opened(profile, ledger_only=True) as held:
+        chosen = _chosen(held, [], run_id=run_id, every=True, older_than=older_than)
+        found = [doubt_of(row) for row in held.ledger.read(partial(waiting, chosen=chosen))]
+        lines = "\n".join("  ".join(one.values()) for one in found) or "nothing is in doubt"
+        printed({"in_doubt": found}, as_json, lambda: typer.echo(lines))
+
+
+@in_doubt.command("resend")
+def in_doubt_resend(
+    profile: Profile,
+    who: Who,
+    why: Why,
+    call_ids: CallIds = None,
+    run_id: OfRun = "",
+    every: All = False,
+    older_than: OlderThan = "",
+    as_json: Json = False,
+) -> None:
+    """Let a redrive or the next night ask doubtful questions again; they may be paid a second time."""
+    with explained(as_json), opened(profile) as held:
+        chosen = _chosen(held, call_ids or [], run_id=run_id, every=every, older_than=older_than)
+        _settle(profile, held, chosen, "resend", who, why, as_json)
+
+
+@in_doubt.command("write-off")
+def in_doubt_write_off(
+    profile: Profile,
+    who: Who,
+    why: Why,
+    call_ids: CallIds = None,
+    run_id: OfRun = "",
+    every: All = False,
+    older_than: OlderThan = "",
+    as_json: Json = False,
+) -> None:
+    """Accept that doubtful calls bring no answer; their money stays as possibly spent, their records are failed."""
+    with explained(as_json), opened(profile) as held:
+        chosen = _chosen(held, call_ids or [], run_id=run_id, every=every, older_than=older_than)
+        _settle(profile, held, chosen, "write-off", who, why, as_json)
+
+
+def _settle(profile: str, held: Any, chosen: Any, kind: str, who: str, why: str, as_json: bool) -> None:
+    """Settle the chosen calls, and write a new revision of every run whose results hang on them."""
+    from tasks.ledger.decided import Decision
+    from tasks.ledger.doubts import decide_all, runs_touched
+
+    order = Decision(kind, "", who, why, held.ledger.clock_us())
+    settled = held.ledger.write(partial(decide_all, chosen=chosen, order=order))
+    names = [row.call_id for row in settled]
+    touched = held.ledger.read(partial(runs_touched, call_ids=names))
+    revised = _closed(profile, held, touched) if kind == "write-off" else []
+    told = {"decision": kind, "call_ids": names, "revised": revised}
+    lines = [f"{kind}: {name}" for name in names] + [f"{one['run_id']}: revision {one['revision']}" for one in revised]
+    printed(told, as_json, lambda: typer.echo("\n".join(lines)))
+
+
+def _chosen(held: Any, call_ids: list[str], *, run_id: str, every: bool, older_than: str) -> Any:
+    """Return which waiting calls are meant; a decision about everything must say so."""
+    from tasks.ledger.doubts import Chosen
+
+    if bool(call_ids) == (bool(run_id) or every):
+        raise typer.BadParameter("name calls by their ids, or choose them with --run RUN or --all")
+    before = held.ledger.clock_us() - 1_000_000 * _seconds(older_than) if older_than else 0
+    return Chosen(tuple(call_ids), run_id, before)
+
+
+def _seconds(age: str) -> int:
+    found = re.fullmatch(r"(\d+)([mhd])", age)
+    if found is None:
+        raise typer.BadParameter(f"{age!r} is no age like 90m, 36h or 7d", param_hint="--older-than")
+    return int(found[1]) * _SECONDS[found[2]]
+
+
+def _closed(profile: str, held: Any, run_ids: list[str]) -> list[dict[str, Any]]:
+    """Close runs again where they have results or lost their process; one under way closes itself."""
+    from flows.close import close
+    from flows.states import press
+
+    found = []
+    for run in map(held.ledger.run, run_ids):
+        if run.profile == held.profile.name and not (run.owner and held.ledger.owner.is_alive(run.owner)):
+            ended = press(close, profile, run.run_id)
+            found.append({name: ended[name] for name in ("run_id", "revision", "state", "report")})
+    return found
+
+
+def _keep(held: Any, kind: str, target: str, who: str, why: str) -> None:
+    from tasks.ledger.decided import keep
+
+    _ordered(held, keep, kind, target, who, why)
+
+
+def _ordered(held: Any, do: Callable[..., Any], kind: str, target: str, who: str, why: str) -> Any:
+    from tasks.ledger.decided import Decision
+
+    order = Decision(kind, target, who, why, held.ledger.clock_us())
+    return held.ledger.write(lambda connection: do(connection, order))
