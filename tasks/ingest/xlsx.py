@@ -1,88 +1,91 @@
-"""XLSX: the heading found below a title block, every cell as text, numbers that lost digits marked."""
+"""XLSX: the heading found below a title block, every cell as text, numbers that lost digits marked.
+
+Read as a stream by our own code: the libraries either hold a sheet whole (calamine takes 930 MB for a million rows, and
+ends the process on two cells in far corners) or change text on the way (openpyxl).
+"""
 
 from __future__ import annotations
 
-import datetime as dt
 import itertools
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, BinaryIO, Final
-
-from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
+from typing import BinaryIO, Final
+from xml.parsers.expat import ExpatError
 
 from tasks.ingest.errors import InputError
-from tasks.ingest.table import Table, number_text
+from tasks.ingest.markup import EndlessError
+from tasks.ingest.sheet import sheet_rows
+from tasks.ingest.table import BadRow, Row, Table
+from tasks.ingest.workbook import Workbook
 
 TITLE_ROWS: Final = 30
-MOST_UNPACKED: Final = 1_500_000_000
-"""A million rows of twelve columns unpack to about 600 MB; what unpacks to more is not a table of records."""
-
-PIECE: Final = 1 << 20
 UNREADABLE: Final = "not an XLSX file that can be read, or protected by a password"
-_DAMAGED: Final = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError)
+ENDLESS: Final = "unpacks to more than a workbook of records can hold: split it, or write CSV"
+_DAMAGED: Final = (
+    *(zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError),
+    *(ExpatError, ValueError, LookupError, StopIteration),
+)
+
+
+Found = tuple[str, int, Sequence[str]]
+"""A sheet's part, the row its heading is in, and the heading."""
 
 
 def read_xlsx(file: str, stream: BinaryIO, is_heading: Callable[[Sequence[str]], bool], sheet: str = "") -> Table:
     """Read the one sheet in which a heading is found among the first rows, or the sheet that was named.
 
+    Cells to the right of the heading belong to no column and are left aside.
+
     Raises:
-        InputError: not XLSX, protected, too large when unpacked, no such sheet, no heading, or several sheets with one.
+        InputError: not XLSX, protected, too large when unpacked, no such sheet, no heading, or several sheets with one;
+            also later, while rows are read.
     """
-    _check_size(file, stream)
     try:
-        book = CalamineWorkbook.from_filelike(stream)
-        sheets = (book.get_sheet_by_name(name) for name in book.sheet_names if not sheet or name == sheet)
-        return _table(file, [(held, at) for held in sheets if (at := _heading(held, is_heading)) is not None], sheet)
-    except (CalamineError, ValueError, OSError):
+        packed = zipfile.ZipFile(stream)
+        book = Workbook(packed)
+        named = [part for name, part in book.sheets.items() if sheet in {"", name}]
+        found = [held for part in named for held in _heading(packed, book, part, is_heading)]
+    except EndlessError:
+        raise InputError(file, ENDLESS) from None
+    except _DAMAGED:
         raise InputError(file, UNREADABLE) from None
+    part, at, headings = _only(file, found, sheet)
+    rows = _rows(file, packed, book, part)
+    return Table(f"XLSX, heading in row {at}", headings, _below(rows, at, len(headings)))
 
 
-def _table(file: str, found: list[tuple[CalamineSheet, int]], sheet: str) -> Table:
+def _only(file: str, found: list[Found], sheet: str) -> Found:
     if not found:
         missing = f"no sheet {sheet!r} with" if sheet else "no sheet with"
         raise InputError(file, f"{missing} a row of headings among its first {TITLE_ROWS}: map customer_no")
     if len(found) > 1:
         raise InputError(file, "several sheets hold records: name one in the layout")
-    ((held, at),) = found
-    rows = _rows(held)
-    _number, heading = next(itertools.islice(rows, at, None))
-    return Table(f"XLSX, heading in row {at + 1}", heading, rows)
+    return found[0]
 
 
-def _heading(sheet: CalamineSheet, is_heading: Callable[[Sequence[str]], bool]) -> int | None:
-    first = itertools.islice(_rows(sheet), TITLE_ROWS)
-    return next((number - 1 for number, row in first if is_heading(row)), None)
+def _heading(
+    packed: zipfile.ZipFile, book: Workbook, part: str, is_heading: Callable[[Sequence[str]], bool]
+) -> list[Found]:
+    with packed.open(part) as file:
+        first = itertools.takewhile(lambda row: row[0] <= TITLE_ROWS, sheet_rows(book, file))
+        fit = ((part, at, row) for at, row in first if not isinstance(row, BadRow) and is_heading(row))
+        return list(itertools.islice(fit, 1))
 
 
-def _rows(sheet: CalamineSheet) -> Iterator[tuple[int, list[str]]]:
-    start = sheet.start[0] if sheet.start else 0
-    blank = ((number, [""]) for number in range(1, start + 1))
-    cells = ((number, [_text(cell) for cell in row]) for number, row in enumerate(sheet.iter_rows(), start=start + 1))
-    return itertools.chain(blank, cells)
-
-
-def _check_size(file: str, stream: BinaryIO) -> None:
-    """Unpack once without keeping anything: what a packed file says about its own size may be a lie."""
-    left = MOST_UNPACKED
+def _rows(file: str, packed: zipfile.ZipFile, book: Workbook, part: str) -> Iterator[tuple[int, Row]]:
+    number = 0
     try:
-        with zipfile.ZipFile(stream) as packed:
-            for name in packed.namelist():
-                with packed.open(name) as part:
-                    while piece := part.read(PIECE):
-                        left -= len(piece)
-                        if left < 0:
-                            raise InputError(file, f"unpacks to more than {MOST_UNPACKED} bytes")
+        with packed.open(part) as opened:
+            for number, row in sheet_rows(book, opened):
+                yield number, row
+    except EndlessError:
+        raise InputError(file, ENDLESS, row=number + 1) from None
     except _DAMAGED:
-        raise InputError(file, UNREADABLE) from None
-    stream.seek(0)
+        raise InputError(file, "a damaged XLSX file", row=number + 1) from None
 
 
-def _text(cell: Any) -> str:
-    if isinstance(cell, str):
-        return cell
-    if isinstance(cell, float | int) and not isinstance(cell, bool):
-        return number_text(float(cell))
-    if isinstance(cell, dt.datetime) and cell.time() == dt.time():
-        return cell.date().isoformat()
-    return str(cell)
+def _below(rows: Iterator[tuple[int, Row]], heading: int, width: int) -> Iterator[tuple[int, Row]]:
+    for number, row in rows:
+        if number > heading:
+            yield number, row if isinstance(row, BadRow) else [*row[:width], *[""] * (width - len(row))]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import shutil
-import zipfile
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -184,15 +183,6 @@ def _whole(form: str) -> bytes:
     else:
         out.write(gzip.compress("\n".join(map(",".join, [heading, *rows])).encode()))
     return out.getvalue()
-
-
-def test_a_sheet_that_unpacks_without_end_is_refused(read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.ingest.xlsx.MOST_UNPACKED", 5_000_000)
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
-        packed.writestr("xl/worksheets/sheet1.xml", b" " * 20_000_000)
-    with pytest.raises(InputError, match="unpacks to more than"):
-        read({"a.xlsx": out.getvalue()})
 
 
 def test_packed_text_that_unpacks_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
