@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tasks.local.kept import kept
 from tasks.local.provider import LocalProvider, provider
 from tasks.local.seaweed import LocalStore, seaweed
 from tasks.settings.load import CHECKOUT, PROFILES_VARIABLE
@@ -55,18 +57,22 @@ def upload(store: LocalStore, folder: Path) -> None:
     """Put a folder's files into the bucket, those that are not there yet or differ."""
     client = store.client()
     there = {
-        item["Key"]: item["Size"]
+        item["Key"]: item["ETag"].strip('"')
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
         for item in page.get("Contents", [])
     }
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    missing = [path for path in files if there.get(path.relative_to(folder).as_posix()) != path.stat().st_size]
+    missing = [path for path in files if there.get(path.relative_to(folder).as_posix()) != _md5(path)]
 
     def put(path: Path) -> None:
         client.put_object(Bucket=BUCKET, Key=path.relative_to(folder).as_posix(), Body=path.read_bytes())
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(put, missing))
+
+
+def _md5(path: Path) -> str:
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def _write_profile(parts: LocalParts) -> None:
@@ -88,9 +94,7 @@ def _write_profile(parts: LocalParts) -> None:
 
 def _set_secrets(parts: LocalParts) -> None:
     path = parts.home / "pseudonym.key"
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(f"demo:{base64.b64encode(secrets.token_bytes(32)).decode()}", encoding="utf-8")
+    kept(path, lambda: f"demo:{base64.b64encode(secrets.token_bytes(32)).decode()}")
     os.environ |= {
         f"{PREFIX}PSEUDONYM_KEYS_FILE": str(path),
         f"{PREFIX}ACCESS_KEY": parts.provider.access_key.reveal(),

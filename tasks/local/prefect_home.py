@@ -24,7 +24,7 @@ def prefect_environment(home: Path) -> dict[str, str]:
         "PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL": "CRITICAL",
         "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
         "PREFECT_CLI_PROMPT": "false",
-        "PREFECT_SHOW_UI_NOTIFICATIONS": "false",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     }
     if not os.environ.get("PREFECT_API_URL"):
         settings["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "true"

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final
 
@@ -15,9 +16,14 @@ STOP_S: Final = 5.0
 
 
 def start(
-    command: list[str], *, log: Path, environment: dict[str, str], output: int | IO[bytes] | None = None
+    command: list[str],
+    *,
+    log: Path,
+    environment: dict[str, str],
+    output: int | IO[bytes] | None = None,
+    folder: Path | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a child; on Linux the kernel ends it when this process dies, whatever the reason."""
+    """Start a child; on Linux the kernel ends it when the calling thread dies, whatever the reason."""
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with log.open("ab") as written:
         return subprocess.Popen(  # noqa: S603  # our own command
@@ -26,7 +32,9 @@ def start(
             stdout=written if output is None else output,
             stderr=written,
             env=environment,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  # no threads are started between fork and exec
+            cwd=folder,
+            process_group=0,  # the terminal's Ctrl-C is the parent's alone
+            preexec_fn=_dying_with_parent() if sys.platform == "linux" else None,  # noqa: PLW1509  # two system calls, all else is done before the fork
         )
 
 
@@ -43,7 +51,13 @@ def stop(child: subprocess.Popen[bytes]) -> None:
         child.stdout.close()
 
 
-def _die_with_parent() -> None:
-    """Ask for SIGKILL at the parent's death, and leave the terminal's signals to the parent."""
-    os.setpgid(0, 0)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def _dying_with_parent() -> Callable[[], None]:
+    """Return what a child runs first: ask for SIGKILL at the parent's death, and end if that came before the asking."""
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def ask() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return ask

@@ -97,5 +97,5 @@ def test_names_and_numbers_are_deleted_from_the_store_when_a_run_has_ended(
 
 def test_no_part_is_left_running(two_nights: tuple[Path, list[tuple[int, dict[str, Any], str]]]) -> None:
     home, _ = two_nights
-    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    running = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert str(home) not in running
