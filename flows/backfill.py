@@ -132,9 +132,13 @@ async def approve(profile: str, run: RunRow) -> int | None:
 
 async def ask(profile: str, run: RunRow, cap_micros: int) -> None:
     """Ask the provider until nothing is open or the run is stopped; SIGINT and SIGTERM stop it cleanly."""
-    operations = plan_of(run)["operations"]
-    with Board(run.run_id, sum(operations.values())) as board:
-        await verify(profile, run, cap_micros, board.show, ready=_stop_on_signals)
+    with Board(runtime(profile), run) as board:
+
+        def begins(night: Night) -> None:
+            board.watch(night)
+            _stop_on_signals(night)
+
+        await verify(profile, run, cap_micros, board.show, ready=begins)
 
 
 def stopped_input(order: Order, problem: str) -> dict[str, Any]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import httpx
 from prefect import get_client, get_run_logger
 from prefect.artifacts import acreate_link_artifact, acreate_markdown_artifact
+from prefect.context import FlowRunContext
+from prefect.events import emit_event
 from prefect.exceptions import PrefectException
 
 T = TypeVar("T")
@@ -17,12 +19,13 @@ BACK_MOST_S: Final = 900.0
 AWAY: Final = (httpx.HTTPError, PrefectException, OSError, RuntimeError)
 
 
-async def told(telling: Awaitable[T], most_s: float = MOST_S) -> T | None:
+async def told(telling: Awaitable[T], most_s: float = MOST_S, *, quiet: bool = False) -> T | None:
     """Tell Prefect something, for ten seconds at most; None where it did not hear."""
     try:
         return await asyncio.wait_for(telling, most_s)
     except (TimeoutError, *AWAY) as error:
-        get_run_logger().warning("Prefect did not hear this: %s", type(error).__name__)
+        if not quiet:
+            get_run_logger().warning("Prefect did not hear this: %s", type(error).__name__)
         return None
 
 
@@ -34,6 +37,18 @@ async def card(name: str, profile: str, markdown: str, about: str) -> None:
 async def link(name: str, profile: str, address: str, about: str) -> None:
     """Show a link on the run."""
     await told(acreate_link_artifact(key=key_of(name, profile), link=address, link_text=address, description=about))
+
+
+def shout(event: str, payload: dict[str, Any]) -> None:
+    """Send an event about this flow run, for automations to hear; counts and ids only."""
+    run = FlowRunContext.get()
+    if run is None or run.flow_run is None:
+        return
+    resource = {
+        "prefect.resource.id": f"prefect.flow-run.{run.flow_run.id}",
+        "prefect.resource.name": run.flow_run.name,
+    }
+    emit_event(event, resource, payload=payload)
 
 
 def key_of(name: str, profile: str) -> str:

@@ -16,6 +16,7 @@ from prefect.cache_policies import NO_CACHE
 from tasks.ledger import RunRow
 from tasks.runtime import runtime
 from tasks.staging import Part
+from tasks.text import Text
 from tasks.verify.night import Night, open_night
 from tasks.verify.progress import Progress
 
@@ -52,7 +53,7 @@ async def verify(profile: str, run: RunRow, cap_micros: int, watch: Watch, *, re
     ready(night)
     watching = asyncio.create_task(_watch(night.progress, watch))
     try:
-        await night.verify(lambda part: verify_chunk(run.run_id, part.chunk, _label(part)))
+        await night.verify(lambda part: verify_chunk(run.run_id, part.chunk, label(night, part)))
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
@@ -63,9 +64,13 @@ async def verify(profile: str, run: RunRow, cap_micros: int, watch: Watch, *, re
     return night
 
 
-def _label(part: Part) -> str:
-    kind = "canary" if part.canary else "chunk"
-    return f"{kind} {part.chunk:04d} · {part.operation} · {part.rows} records"
+def label(night: Night, part: Part) -> str:
+    """Return a chunk's name as people read it: which of how many, what is asked, how many records."""
+    text = Text(night.runtime.profile.language)
+    kind = text("live.canary" if part.canary else "live.chunk")
+    place = sorted(one.chunk for one in night.chunks).index(part.chunk) + 1
+    records = f"{part.rows:,} {text('report.records_unit')}"
+    return f"{kind} {place}/{len(night.chunks)} · {text(f'operation.{part.operation}')} · {records}"
 
 
 async def _watch(progress: Progress, watch: Watch) -> None:

@@ -38,6 +38,11 @@ class Gate:
         self._probing = False
         self.stopped = ""
 
+    @property
+    def paused(self) -> bool:
+        """Whether the breaker holds all calls at this moment."""
+        return not self._open.is_set()
+
     async def stop(self, reason: str) -> None:
         """Let no further call go; the first reason stays."""
         if not self.stopped:

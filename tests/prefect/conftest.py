@@ -42,7 +42,7 @@ class House:
         self.name = profile["name"]
         secrets = json.loads((folder / "secrets.json").read_text(encoding="utf-8"))
         self.environment = {**server.environment, **secrets, "IVS_BACKFILL_PROFILES": str(folder)}
-        self.environment["PREFECT_LOGGING_LEVEL"] = "INFO"
+        self.environment |= {"PREFECT_LOGGING_LEVEL": "INFO", "PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL": "INFO"}
 
     def press(self, *words: str, wait: bool = True) -> subprocess.Popen[bytes]:
         """Press a button of the terminal; the output lies in `out`."""

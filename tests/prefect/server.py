@@ -105,6 +105,10 @@ class Server:
         wanted = {"logs": {"flow_run_id": {"any_": [str(flow_run)]}}, "sort": "TIMESTAMP_ASC", "limit": 200}
         return [one["message"] for one in self.call("POST", "/logs/filter", wanted)]
 
+    def task_runs(self, flow_run: str | UUID) -> list[dict[str, Any]]:
+        wanted = {"flow_runs": {"id": {"any_": [str(flow_run)]}}, "limit": 200}
+        return list(self.call("POST", "/task_runs/filter", wanted))
+
     def newest(self, name: str) -> dict[str, Any] | None:
         """Return the newest run of a flow."""
         wanted = {"flows": {"name": {"any_": [name]}}, "sort": "START_TIME_DESC", "limit": 1}

@@ -14,7 +14,7 @@ from tasks.text import LANGUAGES, Text
 from tests.conftest import Twin
 from tests.people import invented
 from tests.prefect.conftest import House
-from tests.prefect.server import Server
+from tests.prefect.server import Server, until
 
 CARDS = {"plan", "results", "costs", "exceptions", "in-doubt", "trend", "report"}
 SUM = {
@@ -40,7 +40,15 @@ def test_a_night_on_a_server_ends_with_a_named_state_and_cards_of_counts_and_ref
     assert not [word for person in invented(60) for word in person if word in shown]
     assert house.out["report"] in cards[f"report-{house.name}"]["data"]
     assert "in-doubt resend" in cards[f"in-doubt-{house.name}"]["data"]
+    assert cards[f"progress-{house.name}"]["data"] == 100
+    assert "60/60 records" in cards[f"progress-{house.name}"]["description"]
     assert "| 2026-11-24 · 1 |" in cards[f"trend-{house.name}"]["data"]
+    until(lambda: "60/60" in str(server.logs(run["id"])), "no last line")
+    logs = server.logs(run["id"])
+    assert len(logs) < 20, logs
+    assert "verifying 60 records" in str(logs)
+    named = {one["name"] for one in server.task_runs(run["id"])}
+    assert any("1/2 · 二要素·文本 two-factor, text · 5 条 records" in name for name in named), named
     assert house.judge().clean
 
 
