@@ -123,10 +123,8 @@ class Pseudonyms:
 
     def _digest(self, index: int, domain: str, parts: Iterable[str]) -> str:
         digest = self._base[index].copy()
-        for part in (domain, *parts):
-            data = part.encode("utf-8", "surrogatepass")
-            digest.update(len(data).to_bytes(4, "big"))
-            digest.update(data)
+        texts = [part.encode("utf-8", "surrogatepass") for part in (domain, *parts)]
+        digest.update(b"".join([len(text).to_bytes(4, "big") + text for text in texts]))
         return base64.b32encode(digest.digest()[:20]).decode("ascii").lower()
 
 

@@ -11,7 +11,7 @@ from tasks.records import OPERATIONS, Operation
 from tasks.settings import Limits
 from tasks.staging import CHUNKS, ROWS, Manifest, Part, Staging
 
-ROWS_IN_PART: Final = 20_000
+ROWS_IN_PART: Final = 5_000
 
 
 @dataclass(slots=True)

@@ -77,7 +77,8 @@ class Staging:
     def write(self, name: str, rows: Sequence[dict[str, Any]], schema: pa.Schema) -> tuple[str, int]:
         """Seal and store rows; return the digest of what was stored, and its size in bytes."""
         buffer = io.BytesIO()
-        pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), buffer, compression="zstd")
+        table = pa.Table.from_pylist(list(rows), schema=schema)
+        pq.write_table(table, buffer, compression="zstd", use_dictionary=False, write_statistics=False)
         sealed = self._seal(name, buffer.getvalue())
         self.objects.put(f"{self.folder}/{name}", sealed)
         return hashlib.sha256(sealed).hexdigest(), len(sealed)
