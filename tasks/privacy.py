@@ -115,11 +115,9 @@ class Pseudonyms:
         """Return the pseudonyms under every key held, newest first: for looking up what an older key wrote."""
         return tuple(self._digest(index, domain, parts) for index in range(len(self._keys)))
 
-    def sealing_key(self) -> bytes:
-        """Return 32 bytes, derived from the newest key, that seal what is staged in the store."""
-        digest = self._base[0].copy()
-        digest.update(b"staging")
-        return digest.digest()
+    def sealing_keys(self) -> tuple[bytes, ...]:
+        """Return 32 bytes derived from each key held, newest first: what is staged is sealed under the first."""
+        return tuple(hmac.digest(key.key.reveal(), b"staging", hashlib.sha256) for key in self._keys)
 
     def _digest(self, index: int, domain: str, parts: Iterable[str]) -> str:
         digest = self._base[index].copy()

@@ -132,7 +132,7 @@ class Runtime:
 
     def staging(self, folder: str) -> Staging:
         """Return the staged parts of one plan."""
-        return Staging(self._store(self.profile.privacy.staging), folder, self.names.sealing_key())
+        return Staging(self._store(self.profile.privacy.staging), folder, self.names.sealing_keys())
 
     def lane_rate(self, family: str) -> float:
         """Return the calls a second that may be granted to a family, headroom taken off."""

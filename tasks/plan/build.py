@@ -9,31 +9,48 @@ from typing import Any
 
 from tasks.ledger import Ledger
 from tasks.media import MediaLimits
-from tasks.plan.choose import Choice, choose
+from tasks.plan.choose import Choice, choose, with_grounds
 from tasks.plan.draft import Draft
-from tasks.plan.questions import Media, Options, question, record_ref, subject
-from tasks.plan.reuse import Known, latest_answers, still_serves
-from tasks.plan.rows import row_of
+from tasks.plan.questions import Options, call_row, questions, record_ref, said_of
+from tasks.plan.reuse import Past, still_serves
+from tasks.plan.rows import before, relied_on, row_of, turned_away
 from tasks.plan.screen import Screened, screen_all
 from tasks.plan.seen import Seen
 from tasks.privacy import Pseudonyms
-from tasks.records import OPERATIONS, Outcome, Record, RejectedRow
+from tasks.records import Outcome, Record, RejectedRow
 from tasks.settings import Profile
-from tasks.staging import MEDIA_KINDS
 from tasks.storage import Store
 
 Items = Sequence[Record | RejectedRow]
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A finished row of what is not asked; `spared` names the check that screening has saved."""
+
+    row: Row
+    spared: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Willing:
+    """A record that policy lets be asked."""
+
+    record: Record
+    choice: Choice
+    row: Row
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A record that may be asked, on its way through the steps of one batch."""
+    """A record that may be asked, with its question under every key held, the newest first."""
 
     record: Record
     choice: Choice
-    row: dict[str, Any]
+    row: Row
     screened: Screened
-    question: str
+    questions: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -55,114 +72,74 @@ class Build:
             self._batch(items)
 
     def _batch(self, items: Items) -> None:
-        prepared = [self._prepare(item) for item in items]
-        willing = [item for item in prepared if isinstance(item, tuple)]
-        screened = iter(
-            screen_all(
-                self.media_store,
-                [(record, choice.check) for record, choice, _ in willing],
-                MediaLimits(),
-                self.profile.storage.threads,
-            )
-        )
-        asked = [item if isinstance(item, dict) else self._asked(*item, next(screened)) for item in prepared]
-        known = self._known([item.question for item in asked if isinstance(item, _Asked)])
-        for item in asked:
-            if isinstance(item, dict):
-                self.draft.keep(item)
+        prepared = list(map(self._prepare, items, self._conflicts(items)))
+        screened = iter(self._screened([item for item in prepared if isinstance(item, _Willing)]))
+        sifted = [self._asked(item, next(screened)) if isinstance(item, _Willing) else item for item in prepared]
+        asked = [item for item in sifted if isinstance(item, _Asked)]
+        past = Past(self.ledger.calls_about(sorted({name for item in asked for name in item.questions})))
+        firsts = iter(self.seen.firsts([(item.questions[0], item.row["record_ref"]) for item in asked]))
+        for item in sifted:
+            if isinstance(item, _Kept):
+                self.draft.keep(item.row, spared=item.spared)
             else:
-                self._place(item, known.get(item.question))
+                self._place(item, next(firsts), past)
 
-    def _prepare(self, item: Record | RejectedRow) -> dict[str, Any] | tuple[Record, Choice, dict[str, Any]]:
-        """Return a finished row for what is not asked, else the record with its choice and row."""
+    def _conflicts(self, items: Items) -> list[str]:
+        """Return for each item where its customer was named first with other data, or an empty text."""
+        records = [item for item in items if isinstance(item, Record)]
+        told = [(one.customer_no.reveal(), said_of(one), f"{one.source_file}:{one.source_row}") for one in records]
+        found = iter(self.seen.conflicts(told))
+        return [next(found) if isinstance(item, Record) else "" for item in items]
+
+    def _prepare(self, item: Record | RejectedRow, conflict: str) -> _Kept | _Willing:
         if isinstance(item, RejectedRow):
-            return self._row(item.record) | _turned_away(item.outcome, item.reason, item.column)
-        choice = choose(item, self.profile.policy, self.on)
-        row = self._row(item) | {"required_check": choice.check.value, "rule": choice.rule}
+            return _Kept(self._row(item.record) | turned_away(item.outcome, item.reason, item.column))
+        record = with_grounds(item, self.profile.policy)
+        choice = choose(record, self.profile.policy, self.on)
+        told = {"required_check": choice.check.value, "rule": choice.rule, "conflict_with": conflict}
+        row = self._row(record) | told
         if choice.kept_back:
-            return row | _turned_away(*choice.kept_back)
-        return item, choice, row | {"performed_check": choice.check.value}
+            return _Kept(row | turned_away(*choice.kept_back))
+        return _Willing(record, choice, row)
 
-    def _row(self, record: Record) -> dict[str, Any]:
+    def _row(self, record: Record) -> Row:
         policy = self.profile.policy
         ref = record_ref(record, self.names)
         return row_of(
             record, ref, on=self.on, expiring_days=policy.expiring_days, rule_version=f"policy {policy.version}"
         )
 
-    def _asked(
-        self, record: Record, choice: Choice, row: dict[str, Any], screened: Screened
-    ) -> _Asked | dict[str, Any]:
+    def _screened(self, willing: Sequence[_Willing]) -> list[Screened]:
+        asked = [(item.record, item.choice.check) for item in willing]
+        return screen_all(self.media_store, asked, MediaLimits(), self.profile.storage.threads)
+
+    def _asked(self, item: _Willing, screened: Screened) -> _Asked | _Kept:
+        check = item.choice.check
         if screened.reason is not None:
-            return row | _turned_away(Outcome.REJECTED, screened.reason, screened.column)
-        asked = question(record, choice.check, screened.media, self._options(record), self.names)
-        return _Asked(record, choice, row | {"question": asked}, screened, asked)
+            return _Kept(item.row | turned_away(Outcome.REJECTED, screened.reason, screened.column), check.value)
+        asked = questions(item.record, check, screened.media, self._options(item.record), self.names)
+        row = item.row | {"performed_check": check.value, "question": asked[0]}
+        return _Asked(item.record, item.choice, row, screened, asked)
 
     def _options(self, record: Record) -> Options:
         policy = self.profile.policy
         return Options(actions=record.actions or policy.actions, detail=policy.detail)
 
-    def _known(self, questions: list[str]) -> dict[str, Known]:
-        return latest_answers(self.ledger.calls_about(sorted(set(questions))))
-
-    def _place(self, item: _Asked, known: Known | None) -> None:
-        ref = str(item.row["record_ref"])
-        row = item.row | _before(known)
-        first = self.seen.first(item.question, ref)
-        if first != ref:
-            self.draft.keep(row | {"disposition": "duplicate", "duplicate_of": first})
+    def _place(self, item: _Asked, first: str, past: Past) -> None:
+        known = past.known(item.questions)
+        row = item.row | before(known)
+        if first != row["record_ref"]:
+            self.draft.keep(row | {"disposition": "duplicate", "duplicate_of": first}, spared=item.choice.check.value)
         elif known and still_serves(known, self.profile.policy.reverify_days, self.as_of_us):
-            self.draft.keep(row | _relied_on(known))
+            self.draft.keep(row | relied_on(known), spared=item.choice.check.value)
         else:
-            self.draft.ask(row | {"disposition": "ask"}, self._call(item))
+            self._ask(item, row, past.open_under(item.questions))
 
-    def _call(self, item: _Asked) -> dict[str, Any]:
-        facts = OPERATIONS[item.choice.check]
-        record, options = item.record, self._options(item.record)
-        return {
-            "record_ref": item.row["record_ref"],
-            "question": item.question,
-            "subject": subject(record, self.names),
-            "key_id": self.names.key_id,
-            "operation": item.choice.check.value,
-            "family": facts.family.value,
-            "name": record.name.reveal() if record.name else "",
-            "id_number": record.id_number.reveal() if record.id_number else "",
-            "actions": options.actions if facts.video else "",
-            "detail": options.detail,
-            "cost_centre": record.cost_centre,
-            "org_code": record.org_code,
-            "bytes": item.screened.body_bytes,
-            **_pinned(item.screened.media),
-        }
-
-
-def _turned_away(outcome: Outcome, reason: str, column: str) -> dict[str, Any]:
-    return {"disposition": outcome.value, "reason": str(reason), "reason_column": column}
-
-
-def _before(known: Known | None) -> dict[str, Any]:
-    return {"previous_outcome": known.outcome, "previous_at": known.at} if known else {}
-
-
-def _relied_on(known: Known) -> dict[str, Any]:
-    return {
-        "disposition": "reused",
-        "relied_on_run": known.run_id,
-        "relied_on_call": known.call_id,
-        "relied_on_outcome": known.outcome,
-        "relied_on_at": known.at,
-        "relied_on_code": known.code,
-    }
-
-
-def _pinned(media: dict[str, Media]) -> dict[str, Any]:
-    pinned: dict[str, Any] = {}
-    for kind in MEDIA_KINDS:
-        item = media.get(kind)
-        pinned |= {
-            f"{kind}_key": item.key if item else "",
-            f"{kind}_etag": item.etag if item else "",
-            f"{kind}_size": item.size if item else 0,
-        }
-    return pinned
+    def _ask(self, item: _Asked, row: Row, under: int) -> None:
+        """Stage a record to be asked, its question under the key by which the ledger knows it as open."""
+        row = row | {"disposition": "ask", "question": item.questions[under]}
+        call = call_row(
+            item.record, item.choice.check, item.screened.media, self._options(item.record), self.names, under
+        )
+        told = {"record_ref": row["record_ref"], "question": row["question"], "bytes": item.screened.body_bytes}
+        self.draft.ask(row, call | told)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
-from tasks.records import OPERATIONS, Operation, Outcome, Reason, Record
+from tasks.records import OPERATIONS, Family, Operation, Outcome, Reason, Record
 from tasks.records.numbers import birth_date
 from tasks.settings import Policy
+
+CHECKS: Final = {check.value: check for check in Operation}
+MEDIA_COLUMNS: Final = frozenset({"face_key", "card_front_key", "video_key"})
+GROUNDS: Final = ("purpose", "legal_basis", "consent_ref")
+FACE_AGE: Final = 14
+"""Under this age a face is not processed without more."""
 
 Kept = tuple[Outcome, Reason, str]
 """Why a record is not asked: what becomes of it, the reason, and the column concerned."""
@@ -26,11 +33,30 @@ class Choice:
 def required_check(record: Record, policy: Policy) -> tuple[Operation, str]:
     """Return the check that policy requires of a record, and the name of the rule that says so.
 
-    A check named in the row is obeyed where the profile allows rows to name one; then the first fitting rule decides;
-    then the default.
+    The first fitting rule decides, then the default. Where the profile obeys checks named in rows, a named one counts,
+    unless it belongs to two factors and policy requires three.
     """
-    if policy.obey_required_check and record.required_check in set(Operation):
-        return Operation(record.required_check), "row"
+    check, rule = _by_rules(record, policy)
+    if not policy.obey_required_check or record.required_check not in CHECKS:
+        return check, rule
+    named = CHECKS[record.required_check]
+    lesser = _is_three_factor(check) and not _is_three_factor(named)
+    return (check, rule) if lesser else (named, "row")
+
+
+def choose(record: Record, policy: Policy, on: dt.date) -> Choice:
+    """Return the record's check, or why it is withheld or rejected."""
+    check, rule = required_check(record, policy)
+    return Choice(check, rule, next(_reasons(record, check, policy, on), None))
+
+
+def with_grounds(record: Record, policy: Policy) -> Record:
+    """Return the record with the profile's purpose, legal basis and consent reference where its row has none."""
+    told = {name: getattr(policy, name) for name in GROUNDS if getattr(policy, name) and not getattr(record, name)}
+    return replace(record, **told) if told else record
+
+
+def _by_rules(record: Record, policy: Policy) -> tuple[Operation, str]:
     for rule in policy.rules:
         fits = not rule.risk_level or record.risk_level in rule.risk_level
         if fits and all(_brings(record, kind) for kind in rule.needs):
@@ -38,52 +64,76 @@ def required_check(record: Record, policy: Policy) -> tuple[Operation, str]:
     return policy.default_check, "default"
 
 
-def choose(record: Record, policy: Policy, on: dt.date) -> Choice:
-    """Return the record's check, or why it is withheld or rejected."""
-    check, rule = required_check(record, policy)
-    return Choice(check, rule, _kept_back(record, check, policy, on))
-
-
-def _kept_back(record: Record, check: Operation, policy: Policy, on: dt.date) -> Kept | None:
-    return next(_reasons(record, check, policy, on), None)
-
-
 def _reasons(record: Record, check: Operation, policy: Policy, on: dt.date) -> Iterator[Kept]:
     """Yield why a record is not asked: outcome, reason, and the column concerned; the first counts."""
+    yield from _unknown_words(record, policy)
+    yield from _unfit(record, check, policy)
+    if policy.withhold_rare_names and "rare_name" in record.warnings:
+        yield Outcome.WITHHELD, Reason.RARE_NAME, "name"
+    if lacking := _without_basis(record, check, policy):
+        yield Outcome.WITHHELD, Reason.NO_LEGAL_BASIS, lacking
+    if _too_young(record, check, policy, on):
+        yield Outcome.WITHHELD, Reason.MINOR, "id_number"
+
+
+def _unknown_words(record: Record, policy: Policy) -> Iterator[Kept]:
+    """Yield columns that decide the check and say something policy doesn't know: a guess might check too little."""
+    if policy.obey_required_check and record.required_check and record.required_check not in CHECKS:
+        yield Outcome.REJECTED, Reason.BAD_DATA, "required_check"
+    if policy.risk_levels and record.risk_level not in policy.risk_levels:
+        yield Outcome.REJECTED, Reason.BAD_DATA, "risk_level"
+
+
+def _unfit(record: Record, check: Operation, policy: Policy) -> Iterator[Kept]:
     facts = OPERATIONS[check]
     if facts.video and not policy.video_checks:
         yield Outcome.REJECTED, Reason.BAD_DATA, "required_check"
     if facts.card and "residence_permit" in record.warnings:  # its data are given as text only (reference 1.4)
         yield Outcome.REJECTED, Reason.UNSUPPORTED_DOCUMENT, "id_type"
-    if column := unfit_column(record, check):
-        yield Outcome.REJECTED, Reason.BAD_DATA, column
-    if policy.withhold_rare_names and "rare_name" in record.warnings:
-        yield Outcome.WITHHELD, Reason.RARE_NAME, "name"
-    if policy.require_legal_basis and not (record.purpose and record.legal_basis):
-        yield Outcome.WITHHELD, Reason.NO_LEGAL_BASIS, "legal_basis"
-    if policy.minimum_age and _too_young(record, policy.minimum_age, on):
-        yield Outcome.WITHHELD, Reason.MINOR, "id_number"
+    if lacking := unfit_column(record, check):
+        yield Outcome.REJECTED, Reason.MEDIA_MISSING if lacking in MEDIA_COLUMNS else Reason.BAD_DATA, lacking
 
 
 def unfit_column(record: Record, check: Operation) -> str:
     """Return the first column that a check needs and the record can't fill, or an empty text."""
     facts = OPERATIONS[check]
-    needed = {
-        "name": (facts.text, record.name),
-        "id_number": (facts.text, record.id_number),
-        "card_front_key": (facts.card, record.card_front_key),
-        "face_key": (facts.face, record.face_key),
-        "video_key": (facts.video, record.video_key),
-    }
-    return next((column for column, (needs, value) in needed.items() if needs and not value), "")
+    if facts.text and not record.name:
+        return "name"
+    if facts.text and not record.id_number:
+        return "id_number"
+    if facts.card and not record.card_front_key:
+        return "card_front_key"
+    if facts.face and not record.face_key:
+        return "face_key"
+    return "video_key" if facts.video and not record.video_key else ""
 
 
-def _too_young(record: Record, minimum_age: int, on: dt.date) -> bool:
+def _without_basis(record: Record, check: Operation, policy: Policy) -> str:
+    """Return what is missing of the ground on which the person's data may be used, or an empty text."""
+    faces = policy.face_law and _is_three_factor(check)
+    if (faces or policy.require_legal_basis) and not record.legal_basis:
+        return "legal_basis"
+    if (faces or policy.require_legal_basis) and not record.purpose:
+        return "purpose"
+    if faces and not record.consent_ref:
+        return "consent_ref"
+    return "impact_assessment" if faces and not policy.impact_assessment else ""
+
+
+def _too_young(record: Record, check: Operation, policy: Policy, on: dt.date) -> bool:
+    """Tell whether a person is under age; where the law on faces applies, an age that nobody knows is too."""
+    faces = policy.face_law and _is_three_factor(check)
+    least = max(policy.minimum_age, FACE_AGE) if faces else policy.minimum_age
+    if not least:
+        return False
     born = birth_date(record.id_number.reveal()) if record.id_number else None
     if born is None:
-        return False
-    age = on.year - born.year - ((on.month, on.day) < (born.month, born.day))
-    return age < minimum_age
+        return faces
+    return on.year - born.year - ((on.month, on.day) < (born.month, born.day)) < least
+
+
+def _is_three_factor(check: Operation) -> bool:
+    return OPERATIONS[check].family is Family.THREE_FACTOR
 
 
 def _brings(record: Record, kind: str) -> bool:

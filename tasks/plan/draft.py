@@ -47,12 +47,13 @@ class Draft:
         self.asked: Counter[str] = Counter()
         self.saved: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.files: Counter[str] = Counter()
+        self.noted: Counter[str] = Counter()
 
-    def keep(self, row: dict[str, Any]) -> None:
-        """Take a row that will not be asked: rejected, withheld, duplicate or reused."""
+    def keep(self, row: dict[str, Any], *, spared: str) -> None:
+        """Take a row that will not be asked: rejected, withheld, duplicate or reused; `spared` is the call saved."""
         self._count(row)
-        if row["performed_check"]:
-            self.saved[row["disposition"]][row["performed_check"]] += 1
+        if spared:
+            self.saved[row["disposition"]][spared] += 1
         self._add({**row, "chunk": -1})
 
     def ask(self, row: dict[str, Any], call: dict[str, Any]) -> None:
@@ -87,6 +88,8 @@ class Draft:
     def _count(self, row: dict[str, Any]) -> None:
         self.counts[row["disposition"]] += 1
         self.files[row["source_file"]] += 1
+        self.noted["expired_document"] += row["id_expiry_status"] == "expired"
+        self.noted["conflicting_data"] += bool(row["conflict_with"])
 
     def _chunk_for(self, operation: str) -> _Open:
         canary = self._canaries[operation] < self._limits.canary.records

@@ -115,6 +115,7 @@ def _summary(
         "records": sum(draft.counts.values()),
         "dispositions": dict(draft.counts),
         "files": dict(draft.files),
+        "noted": {name: count for name, count in draft.noted.items() if count},
         "operations": dict(draft.asked),
         "families": families,
         "saved": {disposition: dict(counts) for disposition, counts in draft.saved.items()},

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Final
 
 import orjson
 
 from tasks.privacy import Pseudonyms
 from tasks.records import OPERATIONS, Operation, Record
 from tasks.records.numbers import to_18
+from tasks.staging import MEDIA_KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +36,58 @@ def record_ref(record: Record, names: Pseudonyms) -> str:
     return f"R{digest[:15].upper()}"
 
 
-def subject(record: Record, names: Pseudonyms) -> str:
-    """Return the person's pseudonym: of the id number in 18-digit form, else of the customer's key."""
+def subjects(record: Record, names: Pseudonyms) -> tuple[str, ...]:
+    """Return the person's pseudonym under every key held, newest first: of the number's 18-digit form, else the key."""
     if record.id_number:
-        return names.of("subject", to_18(record.id_number.reveal()))
-    return names.of("customer", record.customer_no.reveal())
+        return names.all_of("subject", to_18(record.id_number.reveal()))
+    return names.all_of("customer", record.customer_no.reveal())
 
 
-def question(record: Record, check: Operation, media: dict[str, Media], options: Options, names: Pseudonyms) -> str:
-    """Return the keyed hash of everything that decides the answer to `check` for this record."""
+def questions(
+    record: Record, check: Operation, media: dict[str, Media], options: Options, names: Pseudonyms
+) -> tuple[str, ...]:
+    """Return the keyed hash of all that decides the answer to `check` for a record, under every key, newest first."""
     facts = OPERATIONS[check]
     text = [record.name.reveal(), record.id_number.reveal()] if facts.text and record.name and record.id_number else []
     seen = [[kind, media[kind].etag, media[kind].size] for kind in sorted(media)]
     asked = [options.actions if facts.video else "", options.detail if facts.video or facts.face else False]
-    return names.of("question", orjson.dumps([check.value, text, seen, asked]).decode("utf-8", "surrogatepass"))
+    return names.all_of("question", orjson.dumps([check.value, text, seen, asked]).decode("utf-8", "surrogatepass"))
+
+
+def said_of(record: Record) -> tuple[str, ...]:
+    """Return what a row says of its person: where two rows of one customer differ in it, one of them is wrong."""
+    number = to_18(record.id_number.reveal()) if record.id_number else ""
+    keys = (record.face_key, record.card_front_key, record.card_back_key, record.video_key)
+    return (record.name.reveal() if record.name else "", number, *(key.reveal() if key else "" for key in keys))
+
+
+def call_row(
+    record: Record, check: Operation, media: dict[str, Media], options: Options, names: Pseudonyms, under: int
+) -> dict[str, Any]:
+    """Return what a call needs to know of its record, with the person's pseudonym under the key numbered `under`."""
+    facts = OPERATIONS[check]
+    return {
+        "subject": subjects(record, names)[under],
+        "key_id": names.key_ids[under],
+        "operation": check.value,
+        "family": facts.family.value,
+        "name": record.name.reveal() if record.name else "",
+        "id_number": record.id_number.reveal() if record.id_number else "",
+        "actions": options.actions if facts.video else "",
+        "detail": options.detail,
+        "cost_centre": record.cost_centre,
+        "org_code": record.org_code,
+        **(_pinned(media) if media else _NO_MEDIA),
+    }
+
+
+def _pinned(media: dict[str, Media]) -> dict[str, Any]:
+    pinned = dict(_NO_MEDIA)
+    for kind, item in media.items():
+        pinned |= {f"{kind}_key": item.key, f"{kind}_etag": item.etag, f"{kind}_size": item.size}
+    return pinned
+
+
+_NO_MEDIA: Final = {
+    f"{kind}_{name}": empty for kind in MEDIA_KINDS for name, empty in (("key", ""), ("etag", ""), ("size", 0))
+}

@@ -30,6 +30,27 @@ class Known:
         return iso_utc(self.at_us)
 
 
+class Past:
+    """What the ledger says of some questions, each looked up under every key held.
+
+    Args:
+        calls: all calls of the questions, ordered by time.
+    """
+
+    def __init__(self, calls: Sequence[Row[Any]]) -> None:
+        self._answers = latest_answers(calls)
+        self._open = {call.question for call in calls if call.open}
+
+    def known(self, names: Sequence[str]) -> Known | None:
+        """Return the latest answer to a question, whichever of its names it was given under."""
+        found = [self._answers[name] for name in names if name in self._answers]
+        return max(found, key=lambda known: known.at_us, default=None)
+
+    def open_under(self, names: Sequence[str]) -> int:
+        """Return which of a question's names has an open call, else 0: asked under that name it meets its fence."""
+        return next((place for place, name in enumerate(names) if name in self._open), 0)
+
+
 def latest_answers(calls: Sequence[Row[Any]]) -> dict[str, Known]:
     """Return each question's latest answer that a later night may rely on; `calls` are ordered by time."""
     found: dict[str, Known] = {}

@@ -6,8 +6,9 @@ import datetime as dt
 import re
 from typing import Any, Final
 
+from tasks.plan.reuse import Known
 from tasks.privacy import mask_name, mask_number
-from tasks.records import Record
+from tasks.records import Outcome, Record
 from tasks.staging import ROW_TEXT
 
 _LONG_TERM: Final = frozenset({"长期", "长期有效", "99991231", "long-term", "long term"})
@@ -39,6 +40,28 @@ def row_of(record: Record, ref: str, *, on: dt.date, expiring_days: int, rule_ve
         rule_version=rule_version,
     )
     return row
+
+
+def turned_away(outcome: Outcome, reason: str, column: str) -> dict[str, Any]:
+    """Return what a row says that is not asked, and why."""
+    return {"disposition": outcome.value, "reason": str(reason), "reason_column": column}
+
+
+def before(known: Known | None) -> dict[str, Any]:
+    """Return what a row says of the question's last answer."""
+    return {"previous_outcome": known.outcome, "previous_at": known.at} if known else {}
+
+
+def relied_on(known: Known) -> dict[str, Any]:
+    """Return what a row says that relies on an earlier answer."""
+    return {
+        "disposition": "reused",
+        "relied_on_run": known.run_id,
+        "relied_on_call": known.call_id,
+        "relied_on_outcome": known.outcome,
+        "relied_on_at": known.at,
+        "relied_on_code": known.code,
+    }
 
 
 def expiry_status(valid_to: str, on: dt.date, expiring_days: int) -> str:

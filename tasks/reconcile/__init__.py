@@ -14,7 +14,7 @@ import orjson
 from tasks.ledger import Ledger, RunRow
 from tasks.ledger.runs import plan_of
 from tasks.reconcile.conserve import NotConservedError, Tally
-from tasks.reconcile.exceptions import exception_row
+from tasks.reconcile.exceptions import exception_rows
 from tasks.reconcile.join import End, Facts, end_of, result_row
 from tasks.reconcile.tables import TableFiles
 from tasks.records import Outcome
@@ -82,7 +82,7 @@ def _said(rows: list[Row]) -> bytes:
 
 
 def _exceptions(rows: list[Row], text: Text, run: RunRow, found: Reconciled) -> list[Row]:
-    raised = [row for result in rows if (row := exception_row(result, text, run.business_date))]
+    raised = [row for result in rows for row in exception_rows(result, text, run.business_date)]
     found.exceptions.update(row["class"] for row in raised)
     found.first_exceptions.extend(raised[: max(20 - len(found.first_exceptions), 0)])
     found.reasons.update(result["reason"] for result in rows if result["reason"])

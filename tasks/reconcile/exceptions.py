@@ -16,15 +16,29 @@ CLASSES: Final = frozenset(
         Outcome.REJECTED,
     }
 )  # fmt: skip
+EXPIRED: Final = "expired_document"
+CONFLICTING: Final = "conflicting_data"
 _URGENT: Final = frozenset({Outcome.MISMATCH, Outcome.FACE_MISMATCH, Outcome.IN_DOUBT, Outcome.UNREADABLE})
 _HIGH_RISK: Final = frozenset({"高", "high", "高风险", "3"})
 
 
-def exception_row(result: Mapping[str, Any], text: Text, today: dt.date) -> dict[str, Any] | None:
-    """Return the exception a result row raises, or None. Reused verdicts raise theirs as well: they are still open."""
+def exception_rows(result: Mapping[str, Any], text: Text, today: dt.date) -> list[dict[str, Any]]:
+    """Return the exceptions that a result row raises: by its outcome, and by what planning found odd about the row.
+
+    Reused verdicts raise theirs as well: they are still open. Two rows of one customer that say different things are
+    both asked; the later one raises the exception and names the place of the first.
+    """
     kind = str(result["verdict"] if result["outcome"] == Outcome.REUSED else result["outcome"])
-    if kind not in CLASSES:
-        return None
+    raised = [_row(result, text, today, kind, str(result["reason"]))] if kind in CLASSES else []
+    if result["id_expiry_status"] == "expired":
+        raised.append(_row(result, text, today, EXPIRED, str(result["id_valid_to"])))
+    if result["conflict_with"]:
+        here = f"{result['source_file']}:{result['source_row']}"
+        raised.append(_row(result, text, today, CONFLICTING, f"{here} <> {result['conflict_with']}"))
+    return raised
+
+
+def _row(result: Mapping[str, Any], text: Text, today: dt.date, kind: str, reason: str) -> dict[str, Any]:
     first = str(result["previous_at"])[:10] if result["previous_outcome"] == kind else ""
     first_seen = first or str(result["business_date"])
     return {
@@ -37,7 +51,7 @@ def exception_row(result: Mapping[str, Any], text: Text, today: dt.date) -> dict
         "priority": _priority(kind, str(result["risk_level"])),
         "first_seen": first_seen,
         "days_open": max((today - dt.date.fromisoformat(first_seen)).days, 0),
-        "reason": result["reason"],
+        "reason": reason,
         "suggested_action": text(f"action.{kind}"),
         **dict.fromkeys(
             ("assignee", "due_by", "disposition", "evidence_ref", "handled_by", "handled_at", "reviewed_by"), ""

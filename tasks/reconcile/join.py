@@ -17,7 +17,7 @@ _COPIED: Final = (
     "record_ref", "source_file", "source_row", "customer_no", "name_masked", "id_type", "id_masked", "id_valid_to",
     "id_expiry_status", "org_code", "risk_level", "check_reason", "required_check", "performed_check", "rule",
     "rule_version", "duplicate_of", "previous_outcome", "previous_at", "legal_basis", "consent_ref",
-    "cost_centre",
+    "cost_centre", "conflict_with",
 )  # fmt: skip
 
 
@@ -71,7 +71,7 @@ def end_of(row: Mapping[str, Any], calls: list[Call], unsent: Call | None, stop:
 
 
 def result_row(row: Mapping[str, Any], end: End, facts: Facts) -> dict[str, Any]:
-    """Return a row of the results table."""
+    """Return a row of the results table, with `conflict_with` besides, which only exceptions tell."""
     charge, micros = charge_of(end.calls)
     call = end.call
     result: dict[str, Any] = {name: row[name] for name in _COPIED}

@@ -91,6 +91,7 @@ def plan_markdown(run: Any, plan: Mapping[str, Any], text: Text) -> str:
         for name, count in sorted(plan["dispositions"].items())
         if name != "ask"
     ]
+    kept += [f"- {text('outcome.' + name)}: {count:,}" for name, count in sorted(plan.get("noted", {}).items())]
     asked = [[text(f"operation.{name}"), f"{count:,}"] for name, count in sorted(plan["operations"].items())]
     return "\n".join(
         [

@@ -6,6 +6,7 @@ Provider facts that the reference marks unconfirmed are settings, with the refer
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 from datetime import time
 from decimal import Decimal
@@ -14,7 +15,7 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from tasks.records import Family, Operation, Outcome
 
@@ -80,20 +81,34 @@ class Source(Section):
 class Rule(Section):
     """One line of the policy table: the first rule that fits a record decides its check.
 
-    `risk_level` empty fits every level; `needs` names the media a record must bring for the rule to fit.
+    `risk_level` empty fits every level. `needs` names media a record must bring for the rule to fit; where it brings
+    none the next rule is tried, so a check that a level always requires is a rule without `needs`: its record is then
+    rejected as `media_missing`, and gets no lesser check.
     """
 
-    name: str
+    name: str = Field(min_length=1, max_length=80)
     check: Operation
     risk_level: tuple[str, ...] = ()
     needs: tuple[Literal["face", "card", "video"], ...] = ()
 
+    def covers(self, other: Rule) -> bool:
+        """Tell whether this rule fits every record that `other` fits."""
+        levels = not self.risk_level or (bool(other.risk_level) and set(other.risk_level) <= set(self.risk_level))
+        return levels and set(self.needs) <= set(other.needs)
+
 
 class Policy(Section):
-    """Which check each record gets, how long an answer serves, and what is withheld."""
+    """Which check each record gets, how long an answer serves, and what is withheld.
+
+    `risk_levels` lists the levels there are: then rules name no other, and a record with another is rejected rather
+    than checked less than its level asks. `purpose`, `legal_basis` and `consent_ref` stand for records whose row has
+    none. With `face_law` a three-factor check needs purpose, legal basis, consent reference, the number of an
+    `impact_assessment`, and a known age of 14 or more.
+    """
 
     version: str = "1"
     default_check: Operation = Operation.ID2_TEXT
+    risk_levels: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
     obey_required_check: bool = True
     video_checks: bool = False
@@ -113,8 +128,33 @@ class Policy(Section):
     )
     withhold_rare_names: bool = True
     require_legal_basis: bool = False
+    purpose: str = ""
+    legal_basis: str = ""
+    consent_ref: str = ""
+    face_law: bool = False
+    impact_assessment: str = ""
     minimum_age: int = Field(default=0, ge=0, le=150)
     expiring_days: Days = 90
+
+    @field_validator("rules")
+    @classmethod
+    def _each_rule_can_decide(cls, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        for place, rule in enumerate(rules):
+            before = next((other for other in rules[:place] if other.covers(rule)), None)
+            if before:
+                raise ValueError(
+                    f"rule {rule.name!r} is never reached: {before.name!r} before it fits the same records"
+                )
+        return rules
+
+    @model_validator(mode="after")
+    def _rules_name_known_levels(self) -> Policy:
+        for rule in self.rules if self.risk_levels else ():
+            for level in set(rule.risk_level) - set(self.risk_levels):
+                near = difflib.get_close_matches(level, self.risk_levels, n=1)
+                said = f", did you mean {near[0]!r}?" if near else f": known are {', '.join(self.risk_levels)}"
+                raise ValueError(f"rule {rule.name!r} names the unknown level {level!r}{said}")
+        return self
 
 
 class Canary(Section):

@@ -11,6 +11,7 @@ import hashlib
 import io
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -67,12 +68,12 @@ class Staging:
     Args:
         objects: the store below the profile's staging prefix.
         folder: the run's own folder there.
-        key: 32 bytes.
+        keys: 32 bytes each; the first seals, all are tried to open what was sealed before a change of keys.
     """
 
     objects: Objects
     folder: str
-    key: bytes = field(repr=False)
+    keys: Sequence[bytes] = field(repr=False)
 
     def write(self, name: str, rows: Sequence[dict[str, Any]], schema: pa.Schema) -> tuple[str, int]:
         """Seal and store rows; return the digest of what was stored, and its size in bytes."""
@@ -128,13 +129,13 @@ class Staging:
 
     def _seal(self, name: str, data: bytes) -> bytes:
         nonce = os.urandom(_NONCE)
-        return nonce + AESGCM(self.key).encrypt(nonce, data, self._name(name))
+        return nonce + AESGCM(self.keys[0]).encrypt(nonce, data, self._name(name))
 
     def _open(self, name: str, sealed: bytes) -> bytes:
-        try:
-            return AESGCM(self.key).decrypt(sealed[:_NONCE], sealed[_NONCE:], self._name(name))
-        except InvalidTag:
-            raise StagingError(f"staged part {name} of {self.folder} was sealed under another key") from None
+        for key in self.keys:
+            with suppress(InvalidTag):
+                return AESGCM(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], self._name(name))
+        raise StagingError(f"staged part {name} of {self.folder} was sealed under another key")
 
     def _name(self, name: str) -> bytes:
         return f"{self.folder}/{name}".encode()

@@ -39,6 +39,7 @@ ROW_TEXT: Final = (
     "previous_outcome",
     "previous_at",
     "question",
+    "conflict_with",
 )
 
 ROWS: Final = pa.schema(

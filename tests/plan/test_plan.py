@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tasks.plan.choose import choose
-from tasks.plan.questions import Media, Options, question, record_ref, subject
+from tasks.plan.questions import Media, Options, questions, record_ref, subjects
 from tasks.plan.rows import expiry_status
 from tasks.plan.seen import Seen
 from tasks.privacy import Personal, PseudonymKey, Pseudonyms, Secret
@@ -51,7 +51,7 @@ def test_a_row_may_name_its_check_only_where_the_profile_allows_it() -> None:
 
 def test_a_check_that_can_not_be_done_is_rejected_and_never_replaced_by_a_cheaper_one() -> None:
     for check, column in (("id3_text_face", "face_key"), ("id2_image", "card_front_key")):
-        assert kept(replace(ONE, required_check=check), Policy()) == ("rejected", "bad_data", column)
+        assert kept(replace(ONE, required_check=check), Policy()) == ("rejected", "media_missing", column)
     assert kept(replace(ONE, name=None), Policy()) == ("rejected", "bad_data", "name")
 
 
@@ -81,7 +81,7 @@ def test_records_are_kept_back_for_a_reason(change: dict[str, Any], policy: dict
 
 
 def asked(record: Record = ONE, check: Operation = Operation.ID2_TEXT, **over: Any) -> str:
-    return question(record, check, over.get("media", {}), over.get("options", Options()), NAMES)
+    return questions(record, check, over.get("media", {}), over.get("options", Options()), NAMES)[0]
 
 
 def test_the_same_question_is_one_whoever_asks_it() -> None:
@@ -111,8 +111,8 @@ def test_where_an_object_lies_does_not_matter_but_what_it_holds_does() -> None:
 def test_a_person_is_one_in_both_forms_of_the_number() -> None:
     old = replace(ONE, id_number=Personal("110105491231002"))
     new = replace(ONE, id_number=Personal("11010519491231002X"))
-    assert subject(old, NAMES) == subject(new, NAMES)
-    assert subject(replace(ONE, id_number=None), NAMES) != subject(ONE, NAMES)
+    assert subjects(old, NAMES) == subjects(new, NAMES)
+    assert subjects(replace(ONE, id_number=None), NAMES) != subjects(ONE, NAMES)
 
 
 def test_a_reference_is_printable_and_stays_the_same() -> None:
@@ -125,7 +125,9 @@ def test_a_reference_is_printable_and_stays_the_same() -> None:
 
 def test_questions_seen_on_disk_remember_who_asked_first() -> None:
     with Seen() as seen:
-        assert [seen.first("q", "R1"), seen.first("q", "R2"), seen.first("p", "R3")] == ["R1", "R1", "R3"]
+        assert seen.firsts([("q", "R2"), ("p", "R1"), ("q", "R0")]) == ["R2", "R1", "R2"]
+        assert seen.firsts([("o", "R4"), ("a", "R5")]) == ["R4", "R5"]
+        assert seen.firsts([("a", "R6"), ("q", "R7"), ("z", "R8")]) == ["R5", "R2", "R8"]
 
 
 @pytest.mark.parametrize(

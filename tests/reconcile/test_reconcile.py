@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
 from tasks.reconcile.conserve import NotConservedError, Tally
-from tasks.reconcile.exceptions import exception_row
-from tasks.reconcile.join import Facts, charge_of, end_of, result_row
+from tasks.reconcile.exceptions import exception_rows
+from tasks.reconcile.join import End, Facts, charge_of, end_of, result_row
 from tasks.reconcile.tables import TableFiles
 from tasks.records import PAID_ANSWERS, Outcome
 from tasks.records.contracts import ContractError, contract
@@ -134,16 +134,26 @@ def test_a_row_ends_as_its_calls_say(calls: list[Any], unsent: Any, wanted: str)
 
 def test_exceptions_stay_the_same_item_from_night_to_night() -> None:
     result = result_row(row(), end_of(row(), [call(outcome="mismatch", charge="certain")], None, ""), FACTS)
-    first = exception_row(result, Text("en"), FACTS.business_date)
+    (first,) = exception_rows(result, Text("en"), FACTS.business_date)
     later = row(disposition="reused", relied_on_outcome="mismatch", relied_on_at="2026-11-20T00:00:00Z")
     later |= {"previous_outcome": "mismatch", "previous_at": "2026-11-20T00:00:00Z"}
-    again = exception_row(result_row(later, end_of(later, [], None, ""), FACTS), Text("en"), FACTS.business_date)
+    (again,) = exception_rows(result_row(later, end_of(later, [], None, ""), FACTS), Text("en"), FACTS.business_date)
     assert first is not None
     assert again is not None
     assert first["exception_no"] == again["exception_no"]
     assert (again["first_seen"], again["days_open"]) == ("2026-11-20", 4)
     verified = result_row(row(), end_of(row(), [call(outcome="verified", charge="certain")], None, ""), FACTS)
-    assert exception_row(verified, Text("en"), FACTS.business_date) is None
+    assert exception_rows(verified, Text("en"), FACTS.business_date) == []
+
+
+def test_what_planning_found_odd_is_an_exception_whatever_the_outcome() -> None:
+    odd = row(
+        id_expiry_status="expired", id_valid_to="2020-01-01", conflict_with="a.csv:2", source_file="b.csv", source_row=7
+    )
+    raised = exception_rows(result_row(odd, End("verified", "verified"), FACTS), Text("en"), FACTS.business_date)
+    told = [(one["class"], one["reason"]) for one in raised]
+    assert told == [("expired_document", "2020-01-01"), ("conflicting_data", "b.csv:7 <> a.csv:2")]
+    assert all(one["suggested_action"] for one in raised)
 
 
 def good(count: int) -> list[dict[str, Any]]:
