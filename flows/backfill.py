@@ -15,9 +15,10 @@ from typing import Any
 import orjson
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
-from pydantic import BaseModel, Field
 
 from flows.close import close_run
+from flows.forms import Order
+from flows.naming import call_it, run_name, today
 from flows.progress import Board
 from flows.states import Ended, ends
 from flows.telling import card, until_heard
@@ -34,27 +35,7 @@ from tasks.verify import verify
 from tasks.verify.night import Night
 
 
-class Order(BaseModel):
-    """What is asked for: a profile and a business date."""
-
-    profile: str = Field(title="配置 Profile", description="configs/ 下的配置名 · name of a profile in configs/")
-    business_date: dt.date | None = Field(
-        default=None, title="业务日期 Business date", description="留空为今天 · today where empty"
-    )
-    limit: int = Field(
-        default=0,
-        ge=0,
-        title="条数上限 Limit",
-        description="只取前 N 条作试跑，0 为全部 · the first N rows only; 0: all",
-    )
-    replan: bool = Field(
-        default=False,
-        title="重新计划 Plan again",
-        description="同一业务日期的下一序号 · the next sequence of the same date",
-    )
-
-
-@flow(name="backfill", flow_run_name="backfill {order.profile}", persist_result=False, validate_parameters=True)
+@flow(name="backfill", flow_run_name=run_name, persist_result=False, validate_parameters=True)
 async def backfill(order: Order) -> Ended:
     """Verify a night's records, and write results and cost report.
 
@@ -94,14 +75,18 @@ async def close_left_behind(order: Order) -> None:
 
 
 def night_of(order: Order) -> dt.date:
-    """Return the business date that is ordered: today's in the profile's zone where none is named."""
-    return order.business_date or dt.datetime.now(runtime(order.profile).profile.zone).date()
+    """Return the business date that is ordered: that of the scheduled start, in the profile's zone, where none is."""
+    return order.business_date or today(runtime(order.profile).profile.zone)
 
 
 async def plan(order: Order) -> RunRow | str:
     """Return the run of a business date, planned now or found; or why the input can't be planned."""
     run_id, problem = await _plan_task(order.profile, night_of(order), order.limit, order.replan)
-    return problem or await asyncio.to_thread(runtime(order.profile).ledger.run, run_id)
+    if problem:
+        return problem
+    run = await asyncio.to_thread(runtime(order.profile).ledger.run, run_id)
+    await call_it(run, plan_of(run)["records"])
+    return run
 
 
 @task(name="ingest and plan", persist_result=False, cache_policy=NO_CACHE)

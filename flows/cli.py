@@ -49,7 +49,8 @@ def run(
 ) -> None:
     """Verify a night's records and write results and report; on a finished plan, return that run."""
     with explained(as_json), opened(profile) as held:
-        from flows.backfill import Order, backfill
+        from flows.backfill import backfill
+        from flows.forms import Order
         from flows.states import press
         from tasks.text import Text
 
@@ -67,8 +68,8 @@ def run(
 def forecast(profile: Profile, date: Date = "", limit: int = 0, as_json: Json = False) -> None:
     """Plan a night and price it; spend nothing."""
     with explained(as_json), opened(profile):
-        from flows.backfill import Order
         from flows.forecast import forecast as forecast_flow
+        from flows.forms import Order
         from flows.states import press
 
         told = press(forecast_flow, Order(profile=profile, business_date=date_of(date), limit=limit))

@@ -15,6 +15,8 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from flows.closing import Closed, close_now
+from flows.forms import ProfileName, RunId
+from flows.naming import run_name
 from flows.states import Ended, ends
 from flows.telling import card, link
 from tasks.ledger import RunRow
@@ -25,13 +27,13 @@ from tasks.text import Text
 NIGHTS: Final = 30
 
 
-@flow(name="close", flow_run_name="close {run_id}", persist_result=False)
-async def close(profile: str, run_id: str) -> Ended:
+@flow(name="close", flow_run_name=run_name, persist_result=False)
+async def close(profile: ProfileName, run_id: RunId) -> Ended:
     """Write a run's results and report from plan and ledger; make no call.
 
     Args:
-        profile: the profile's name.
-        run_id: the run.
+        profile: 配置 · the profile
+        run_id: 批次号，见结果与费用报告 · the run, as results and reports name it
     """
     run = await asyncio.to_thread(runtime(profile).ledger.run, run_id)
     return ends(await close_run(profile, run), Text(runtime(profile).profile.language))

@@ -27,7 +27,8 @@ def demo_night(home: Path, say: Say) -> dict[str, Any]:
     apply_prefect_settings(home)
     with local_parts(home, say, config=CONFIGS / "simulator" / "demo.toml"):
         say("prefect")
-        from flows.backfill import Order, backfill
+        from flows.backfill import backfill
+        from flows.forms import Order
         from flows.states import press
         from tasks import runtime
 

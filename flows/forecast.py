@@ -6,14 +6,16 @@ from typing import Any
 
 from prefect import flow
 
-from flows.backfill import Order, plan, stopped_input
+from flows.backfill import plan, stopped_input
+from flows.forms import Order
+from flows.naming import run_name
 from tasks.ledger.runs import plan_of
 from tasks.report import plan_markdown
 from tasks.runtime import runtime
 from tasks.text import Text
 
 
-@flow(name="forecast", flow_run_name="forecast {order.profile}", persist_result=False)
+@flow(name="forecast", flow_run_name=run_name, persist_result=False)
 async def forecast(order: Order) -> dict[str, Any]:
     """Plan a night and price it; the plan is kept, and is the one the night will run.
 

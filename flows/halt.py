@@ -11,25 +11,16 @@ from collections.abc import Callable
 from typing import Any
 
 from prefect import flow
-from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
+from flows.forms import Word
+from flows.naming import run_name
 from tasks.ledger import halts
 from tasks.ledger.decided import ALL, Decision
 from tasks.runtime import runtime
 
 
-class Word(BaseModel):
-    """Who orders it, and why."""
-
-    profile: str = Field(title="配置 Profile", description="configs/ 下的配置名 · name of a profile in configs/")
-    reason: str = Field(min_length=1, title="原因 Reason", description="将记入台账 · as it will stand in the ledger")
-    name: str = Field(
-        min_length=1, title="姓名 Your name", description="按填写记录，未经核实 · recorded as typed in, unverified"
-    )
-
-
-@flow(name="halt", flow_run_name="halt {word.profile}", persist_result=False)
+@flow(name="halt", flow_run_name=run_name, persist_result=False)
 async def halt(word: Word) -> dict[str, Any]:
     """Let no call leave, of any run of this ledger, until `release`.
 
@@ -40,7 +31,7 @@ async def halt(word: Word) -> dict[str, Any]:
     return {"halted": True, "decision": order.decision}
 
 
-@flow(name="release", flow_run_name="release {word.profile}", persist_result=False)
+@flow(name="release", flow_run_name=run_name, persist_result=False)
 async def release(word: Word) -> dict[str, Any]:
     """Let calls leave again; the next start goes on where runs were stopped.
 

@@ -41,7 +41,7 @@ def test_every_word_people_meet_has_a_text(part: str, names: object) -> None:
 
 
 def test_keys_named_in_the_code_stand_in_the_catalogue() -> None:
-    called = re.compile(r"""(?:\bt|\btext|\bplain|\.lines)\(\s*["']([a-z_]+\.[a-z_0-9]+)["']""")
+    called = re.compile(r"""(?:\bt|\btext|\bwords|\bplain|\.lines)\(\s*["']([a-z_]+\.[a-z_0-9]+)["']""")
     sources = [*ROOT.glob("flows/*.py"), *ROOT.glob("tasks/**/*.py"), *ROOT.glob("tasks/**/*.html")]
     named = {key for path in sources for key in called.findall(path.read_text(encoding="utf-8"))}
     assert len(named) > 40
