@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import signal
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
-from prefect import flow, task
+from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from flows.close import close_run
@@ -26,8 +27,8 @@ from tasks import ingest
 from tasks.approve import approved_cap
 from tasks.ledger import RunRow
 from tasks.ledger.runs import FINISHED, plan_of, stop
-from tasks.plan import PlanKey, load_or_make
-from tasks.records import State
+from tasks.plan import PlanKey, load_or_make, recent_rows
+from tasks.records import Record, RejectedRow, State
 from tasks.report import plan_markdown
 from tasks.runtime import Runtime, runtime
 from tasks.text import Text
@@ -94,16 +95,33 @@ async def _plan_task(profile: str, date: dt.date, limit: int, replan: bool) -> t
     """Return the run's id; or none, and what is wrong with the input, which is a clean stop and no failure."""
     held = runtime(profile)
     key = PlanKey(date, limit=limit, replan=replan)
+    source = held.profile.source
+
+    def rows() -> Iterator[list[Record | RejectedRow]]:
+        return ingest.read_profile(held.records, source, date, recent_rows(held, date, source.recent_nights))
+
     await asyncio.to_thread(held.check_ledger)
     try:
-        run = await asyncio.to_thread(
-            load_or_make, held, key, lambda: ingest.read_profile(held.records, held.profile.source, date)
+        run = await ingest.when_complete(
+            lambda: asyncio.to_thread(load_or_make, held, key, rows), _patience(held, date)
         )
     except ingest.InputError as error:
         return "", str(error)
     page = plan_markdown(run, plan_of(run), Text(held.profile.language))
     await card("plan", held.profile.name, page, run.run_id)
     return str(run.run_id), ""
+
+
+def _patience(held: Runtime, date: dt.date) -> ingest.Patience:
+    """Return how long an input that has not come yet is waited for."""
+    control, zone = held.profile.source.control, held.profile.zone
+    return ingest.Patience(
+        until=ingest.last_moment(control.wait_until, date, zone),
+        every_s=control.every_s,
+        now=lambda: dt.datetime.now(zone),
+        sleep=asyncio.sleep,
+        say=get_run_logger().info,
+    )
 
 
 async def approve(profile: str, run: RunRow) -> int | None:

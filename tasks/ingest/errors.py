@@ -14,3 +14,15 @@ class InputError(Exception):
         self.row = row
         self.column = column
         self.problem = problem
+
+
+class IncompleteError(InputError):
+    """The source is not what was announced, or not what it usually is; `may_come`: the rest may be on its way."""
+
+    def __init__(self, file: str, problem: str, *, may_come: bool = False) -> None:
+        super().__init__(file, problem)
+        self.may_come = may_come
+
+
+class ReplacedError(InputError):
+    """An input is no longer the object that was pinned: the source is in motion, so nothing of it is planned."""

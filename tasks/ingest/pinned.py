@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final, cast
 
-from tasks.ingest.errors import InputError
+from tasks.ingest.errors import InputError, ReplacedError
 from tasks.storage import Changed, Forbidden, Missing, Store
 
 PIECE: Final = 4 << 20
@@ -17,26 +17,32 @@ GONE: Final = "the file was changed or removed after it was listed: run again"
 
 @dataclass(frozen=True, slots=True)
 class PinnedInput:
-    """One input as found: nothing but these bytes will be read."""
+    """One input as found: nothing but these bytes will be read; `rows` where the sender says how many it holds."""
 
     key: str
     etag: str
     size: int
     version_id: str = ""
+    rows: int | None = None
 
 
 def pin(store: Store, include: Sequence[str], *, partition: str = "") -> list[PinnedInput]:
     """Return the inputs whose names fit one of the patterns, by key; with `partition`, only those in such a folder.
 
+    Only those are held: the other objects below the prefix, however many, go by as they are listed.
+
     Raises:
-        InputError: there is none.
+        InputError: there is none, or the store refuses to list.
         StorageError: the store can't be listed.
     """
-    found = [
-        PinnedInput(info.key, info.etag, info.size, info.version_id)
-        for info in store.list()
-        if _fits(info.key, include, partition)
-    ]
+    try:
+        found = [
+            PinnedInput(info.key, info.etag, info.size, info.version_id)
+            for info in store.list()
+            if _fits(info.key, include, partition)
+        ]
+    except Forbidden:
+        raise InputError(store.uri, "the store refuses to list it: check the key pair's rights") from None
     if not found:
         where = f"{store.uri}/**/{partition}" if partition else store.uri
         raise InputError(where, f"no input fits {', '.join(include)}: check source.records and source.include")
@@ -77,7 +83,8 @@ class _Told:
 
     def __exit__(self, _kind: object, error: object, _trace: object) -> None:
         if isinstance(error, Changed | Missing):
-            raise InputError(self._key, GONE) from None
+            kind = ReplacedError if isinstance(error, Changed) else InputError
+            raise kind(self._key, GONE) from None
         if isinstance(error, Forbidden):
             raise InputError(self._key, "the store refuses to give it: check the key pair's rights") from None
 

@@ -9,8 +9,10 @@ from contextlib import ExitStack, closing, contextmanager
 from typing import BinaryIO, Final
 
 from tasks.ingest.columns import Columns, is_heading, recognise
+from tasks.ingest.control import control_key, declared_inputs
 from tasks.ingest.delimited import read_delimited
-from tasks.ingest.errors import InputError
+from tasks.ingest.enough import check_rows, check_total
+from tasks.ingest.errors import IncompleteError, InputError, ReplacedError
 from tasks.ingest.jsonl import read_jsonl
 from tasks.ingest.parquet import read_parquet
 from tasks.ingest.pinned import PinnedInput, opened, pin
@@ -18,7 +20,8 @@ from tasks.ingest.rows import TEMPLATE_FIELDS, record_of
 from tasks.ingest.table import BadRow, Table
 from tasks.ingest.unpack import bare, unpacked
 from tasks.ingest.xlsx import read_xlsx
-from tasks.records import Record, RejectedRow
+from tasks.privacy import Personal
+from tasks.records import Outcome, Reason, Record, RejectedRow
 from tasks.records.layout import Layout
 from tasks.settings import Source
 from tasks.storage import Store
@@ -44,9 +47,26 @@ def read_source(
     return read_inputs(store, pin_source(store, source, layout, on), source, layout)
 
 
-def read_profile(store: Store, source: Source, on: dt.date) -> Iterator[list[Record | RejectedRow]]:
-    """Yield the rows of a profile's source for a business date; see `read_source`."""
-    return read_source(store, source, Layout(**source.layout.model_dump()), on)
+def read_profile(
+    store: Store, source: Source, on: dt.date, recent: Sequence[int] = ()
+) -> Iterator[list[Record | RejectedRow]]:
+    """Yield the rows of a profile's source for a business date; see `read_source`.
+
+    Args:
+        store: the store below the source prefix.
+        source: the profile's section.
+        on: the business date.
+        recent: the rows of earlier nights, for `rows_within_pct`.
+
+    Raises:
+        IncompleteError: also where the source is not what its control file says, empty, or far from `recent`.
+    """
+    layout = Layout(**source.layout.model_dump())
+    rows = 0
+    for batch in read_inputs(store, pin_complete(store, source, layout, on), source, layout):
+        rows += len(batch)
+        yield batch
+    check_total(store.uri, rows, recent, within_pct=source.rows_within_pct)
 
 
 def pin_source(store: Store, source: Source, layout: Layout = _PLAIN, on: dt.date | None = None) -> list[PinnedInput]:
@@ -54,19 +74,57 @@ def pin_source(store: Store, source: Source, layout: Layout = _PLAIN, on: dt.dat
     return pin(store, source.include, partition=on.strftime(layout.partition) if layout.partition and on else "")
 
 
+def pin_complete(store: Store, source: Source, layout: Layout, on: dt.date) -> list[PinnedInput]:
+    """Return what the control file names, pinned; without one, or where it only says that all has come, what is there.
+
+    Raises:
+        IncompleteError: the control file has not come, or does not agree with what is there.
+    """
+    if not source.control.file:
+        return pin_source(store, source, layout, on)
+    key = control_key(source.control.file, on)
+    return declared_inputs(store, key) or [item for item in pin_source(store, source, layout, on) if item.key != key]
+
+
 def read_inputs(
     store: Store, inputs: Sequence[PinnedInput], source: Source, layout: Layout = _PLAIN
 ) -> Iterator[list[Record | RejectedRow]]:
-    """Yield the rows of pinned inputs in batches of up to 5,000; see `read_source`."""
+    """Yield the rows of pinned inputs in batches of up to 5,000; see `read_source`.
+
+    An input that can't be read becomes one withheld row, as does the rest of one that breaks off; unless the profile
+    says otherwise, a control file names it, or there is no other.
+    """
+    failed: list[InputError] = []
     batch: list[Record | RejectedRow] = []
     for item in inputs:
-        for row in read_input(store, item, source, layout):
+        for row in _read_or_withheld(store, item, source, layout, failed):
             batch.append(row)
             if len(batch) >= TOGETHER:
                 yield batch
                 batch = []
+    if failed and len(failed) == len(inputs):
+        raise failed[0]
     if batch:
         yield batch
+
+
+def _read_or_withheld(
+    store: Store, item: PinnedInput, source: Source, layout: Layout, failed: list[InputError]
+) -> Iterator[Record | RejectedRow]:
+    rows = 0
+    try:
+        for row in read_input(store, item, source, layout):
+            rows += 1
+            yield row
+        check_rows(item, rows)
+    except (IncompleteError, ReplacedError):
+        raise
+    except InputError as error:
+        if source.control.file or source.bad_files == "stop":
+            raise
+        failed.append(error)
+        place = Record(item.key, error.row or 0, Personal(""))
+        yield RejectedRow(place, Outcome.WITHHELD, Reason.UNREADABLE_FILE, error.column, error.problem)
 
 
 def read_input(

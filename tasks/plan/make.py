@@ -67,6 +67,7 @@ def _make(runtime: Runtime, key: PlanKey, sequence: int, rows: Rows) -> RunRow:
         build.take(_first(rows(), key.limit))
         manifest, hashed = draft.finish()
     summary = _summary(runtime, draft, manifest, staging.write_manifest(manifest), staging.folder, as_of)
+    summary["limit"] = key.limit
     plan_hash = hashlib.sha256(f"{hashed}|{summary['estimate']['worst']}".encode()).hexdigest()
     claimed = runtime.ledger.claim(
         Claim(

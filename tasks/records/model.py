@@ -79,6 +79,7 @@ class Reason(StrEnum):
     """Why a record was rejected, withheld, not attempted, or failed by a decision."""
 
     BAD_DATA = "bad_data"
+    UNREADABLE_FILE = "unreadable_file"
     BAD_MEDIA = "bad_media"
     MEDIA_MISSING = "media_missing"
     MEDIA_CHANGED = "media_changed"

@@ -64,18 +64,41 @@ class SourceLayout(Section):
     media_keys: dict[str, str] = Field(default_factory=dict)
 
 
+class SourceControl(Section):
+    """What tells that a night's files have all come (`tasks.ingest.control`), and how long it is waited for.
+
+    `file` is a key below the source with the business date as `strftime` writes it, ``ready-%Y%m%d.json``; empty: none.
+    `wait_until` is a time of the business date, or before noon of the morning after.
+    """
+
+    file: str = ""
+    wait_until: time | None = None
+    every_s: float = Field(default=30, ge=1, le=3_600)
+
+
 class Source(Section):
-    """Where records and media come from, and how their columns are called."""
+    """Where records and media come from, and how their columns are called.
+
+    `rows_within_pct` stops a night whose rows differ more from the median of the last `recent_nights`; 0: not compared.
+    It is compared from the third night on: before that there is nothing usual.
+    `bad_files`: a file that can't be read is one withheld row, and the others are read; or it stops the night, as it
+    always does when a control file names it.
+    """
 
     records: str
     media: str = ""
     include: tuple[str, ...] = (
-        "*.csv", "*.tsv", "*.txt", "*.jsonl", "*.parquet", "*.xlsx", "*.csv.gz", "*.csv.zst", "*.jsonl.gz",
+        "*.csv", "*.tsv", "*.txt", "*.jsonl", "*.ndjson", "*.parquet", "*.xlsx",
+        "*.csv.gz", "*.tsv.gz", "*.txt.gz", "*.jsonl.gz", "*.csv.zst", "*.jsonl.zst",
     )  # fmt: skip
     layout: SourceLayout = SourceLayout()
     columns: dict[str, str] = Field(default_factory=dict)
     encoding: str = ""
     delimiter: str = ""
+    control: SourceControl = SourceControl()
+    rows_within_pct: float = Field(default=0, ge=0, le=1_000)
+    recent_nights: int = Field(default=7, ge=3, le=100)
+    bad_files: Literal["withhold", "stop"] = "withhold"
 
 
 class Rule(Section):

@@ -106,6 +106,16 @@ def test_an_input_that_cannot_be_planned_stops_before_any_call(tmp_path: Path, c
     assert "张三" not in log + out
 
 
+def test_a_control_file_that_has_not_come_stops_the_night_before_any_call(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.csv").write_text("客户号,姓名,证件号码\n1,张三,440524188001010014\n", encoding="utf-8")
+    profile = filled(tmp_path) + '[source.control]\nfile = "ready.json"\nwait_until = 12:00:00\n'
+    words = ("run", str(tmp_path / "broken.toml"), "--json", "--date", "2026-01-31")
+    code, out, _ = press(tmp_path, profile, *words, **KEYS)
+    assert (code, json.loads(out)["state"]) == (4, "stopped_input")
+    assert json.loads(out)["error"] == "ready.json: the control file has not come"
+
+
 def test_a_missing_bucket_is_named(tmp_path: Path) -> None:
     keys = {**KEYS, "IVS_BACKFILL_STORE_ACCESS_KEY": "a", "IVS_BACKFILL_STORE_SECRET_KEY": "b"}
     profile = filled(tmp_path, records="s3://nowhere/in") + "[storage]\nendpoint_url = 'http://127.0.0.1:9'\n"
