@@ -8,18 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.ledger import Ledger
-from tasks.media import MediaLimits
 from tasks.plan.choose import Choice, choose, with_grounds
 from tasks.plan.draft import Draft
 from tasks.plan.questions import Options, call_row, questions, record_ref, said_of
 from tasks.plan.reuse import Past, still_serves
 from tasks.plan.rows import before, relied_on, row_of, turned_away
-from tasks.plan.screen import Screened, screen_all
+from tasks.plan.screen import Screen, Screened
 from tasks.plan.seen import Seen
 from tasks.privacy import Pseudonyms
 from tasks.records import Outcome, Record, RejectedRow
 from tasks.settings import Profile
-from tasks.storage import Store
 
 Items = Sequence[Record | RejectedRow]
 Row = dict[str, Any]
@@ -60,7 +58,7 @@ class Build:
     profile: Profile
     names: Pseudonyms
     ledger: Ledger
-    media_store: Store
+    screen: Screen
     draft: Draft
     seen: Seen
     on: dt.date
@@ -111,14 +109,15 @@ class Build:
 
     def _screened(self, willing: Sequence[_Willing]) -> list[Screened]:
         asked = [(item.record, item.choice.check) for item in willing]
-        return screen_all(self.media_store, asked, MediaLimits(), self.profile.storage.threads)
+        return self.screen.all(asked, self.profile.storage.threads)
 
     def _asked(self, item: _Willing, screened: Screened) -> _Asked | _Kept:
         check = item.choice.check
         if screened.reason is not None:
             return _Kept(item.row | turned_away(Outcome.REJECTED, screened.reason, screened.column), check.value)
         asked = questions(item.record, check, screened.media, self._options(item.record), self.names)
-        row = item.row | {"performed_check": check.value, "question": asked[0]}
+        told = {"performed_check": check.value, "question": asked[0], "media_note": "; ".join(screened.notes)}
+        row = item.row | told
         return _Asked(item.record, item.choice, row, screened, asked)
 
     def _options(self, record: Record) -> Options:
@@ -141,5 +140,5 @@ class Build:
         call = call_row(
             item.record, item.choice.check, item.screened.media, self._options(item.record), self.names, under
         )
-        told = {"record_ref": row["record_ref"], "question": row["question"], "bytes": item.screened.body_bytes}
+        told = {"record_ref": row["record_ref"], "question": row["question"], "bytes": item.screened.held_bytes}
         self.draft.ask(row, call | told)

@@ -90,6 +90,8 @@ class Draft:
         self.files[row["source_file"]] += 1
         self.noted["expired_document"] += row["id_expiry_status"] == "expired"
         self.noted["conflicting_data"] += bool(row["conflict_with"])
+        self.noted["rotated"] += "rotated" in row["media_note"]
+        self.noted["recompressed"] += "recompressed" in row["media_note"]
 
     def _chunk_for(self, operation: str) -> _Open:
         canary = self._canaries[operation] < self._limits.canary.records

@@ -13,6 +13,7 @@ import orjson
 from tasks.ledger import Claim, RunRow
 from tasks.plan.build import Build, Items
 from tasks.plan.draft import Draft
+from tasks.plan.screen import Screen
 from tasks.plan.seen import Seen
 from tasks.pricing import estimate, month_of
 from tasks.runtime import Runtime
@@ -58,7 +59,7 @@ def _make(runtime: Runtime, key: PlanKey, sequence: int, rows: Rows) -> RunRow:
             profile=profile,
             names=runtime.names,
             ledger=runtime.ledger,
-            media_store=runtime.media,
+            screen=Screen(runtime.media, profile.media, runtime.names),
             draft=draft,
             seen=seen,
             on=key.business_date,
@@ -97,6 +98,7 @@ def _covers(runtime: Runtime, key: PlanKey) -> bytes:
     profile = runtime.profile
     covered = {
         "policy": profile.policy.model_dump(mode="json"),
+        "media": profile.media.model_dump(mode="json"),
         "prices": runtime.prices.digest,
         "endpoint": profile.account.endpoint,
         "project": profile.account.project_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
@@ -15,11 +15,22 @@ from tasks.staging import MEDIA_KINDS
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """One media object as pinned when planning: key below the media prefix, ETag, size in bytes."""
+    """One media object as pinned when planning: key below the media prefix, ETag, size in bytes.
 
-    key: str
-    etag: str
+    Where it is made to fit before it is sent, also the size and digest of what is sent; a question covers only that it
+    is, so that a new decoder asks nothing anew.
+    """
+
+    key: str = field(repr=False)
+    etag: str = field(repr=False)
     size: int
+    sent_size: int = 0
+    sent_sha256: str = field(default="", repr=False)
+
+    @property
+    def seen(self) -> list[object]:
+        """What a question covers of it."""
+        return [self.etag, self.size, *(["fitted"] if self.sent_size else [])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +60,7 @@ def questions(
     """Return the keyed hash of all that decides the answer to `check` for a record, under every key, newest first."""
     facts = OPERATIONS[check]
     text = [record.name.reveal(), record.id_number.reveal()] if facts.text and record.name and record.id_number else []
-    seen = [[kind, media[kind].etag, media[kind].size] for kind in sorted(media)]
+    seen = [[kind, *media[kind].seen] for kind in sorted(media)]
     asked = [options.actions if facts.video else "", options.detail if facts.video or facts.face else False]
     return names.all_of("question", orjson.dumps([check.value, text, seen, asked]).decode("utf-8", "surrogatepass"))
 
@@ -84,10 +95,11 @@ def call_row(
 def _pinned(media: dict[str, Media]) -> dict[str, Any]:
     pinned = dict(_NO_MEDIA)
     for kind, item in media.items():
-        pinned |= {f"{kind}_key": item.key, f"{kind}_etag": item.etag, f"{kind}_size": item.size}
+        told: dict[str, str | int] = {"key": item.key, "etag": item.etag, "size": item.size}
+        told["sent_sha256"] = item.sent_sha256
+        pinned |= {f"{kind}_{name}": value for name, value in told.items()}
     return pinned
 
 
-_NO_MEDIA: Final = {
-    f"{kind}_{name}": empty for kind in MEDIA_KINDS for name, empty in (("key", ""), ("etag", ""), ("size", 0))
-}
+_EMPTY: Final[dict[str, str | int]] = {"key": "", "etag": "", "size": 0, "sent_sha256": ""}
+_NO_MEDIA: Final = {f"{kind}_{name}": empty for kind in MEDIA_KINDS for name, empty in _EMPTY.items()}

@@ -17,7 +17,7 @@ _COPIED: Final = (
     "record_ref", "source_file", "source_row", "customer_no", "name_masked", "id_type", "id_masked", "id_valid_to",
     "id_expiry_status", "org_code", "risk_level", "check_reason", "required_check", "performed_check", "rule",
     "rule_version", "duplicate_of", "previous_outcome", "previous_at", "legal_basis", "consent_ref",
-    "cost_centre", "conflict_with",
+    "cost_centre", "media_note", "conflict_with",
 )  # fmt: skip
 
 

@@ -180,6 +180,18 @@ class Policy(Section):
         return self
 
 
+class MediaRules(Section):
+    """What is done about pictures that may be sent and might fail, or may not be sent as they are.
+
+    A picture is evidence and goes as it is stored. With `recompress` a JPG that is too large is turned upright, made to
+    fit, and recorded with keyed digests of both. Whether the provider turns a picture by its EXIF orientation is not
+    known, and its sides are legal either way: `rotated` sends it and counts it, or rejects it.
+    """
+
+    recompress: bool = False
+    rotated: Literal["send", "reject"] = "send"
+
+
 class Canary(Section):
     """The first records of each operation, which stop a wrong night while it is still cheap."""
 
@@ -270,6 +282,7 @@ class Profile(Section):
     storage: Storage = Storage()
     source: Source
     policy: Policy = Policy()
+    media: MediaRules = MediaRules()
     limits: Limits = Limits()
     money: Money
     privacy: Privacy

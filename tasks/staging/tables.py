@@ -40,6 +40,7 @@ ROW_TEXT: Final = (
     "previous_at",
     "question",
     "conflict_with",
+    "media_note",
 )
 
 ROWS: Final = pa.schema(
@@ -75,6 +76,7 @@ CHUNKS: Final = pa.schema(
                 (f"{kind}_key", pa.string()),
                 (f"{kind}_etag", pa.string()),
                 (f"{kind}_size", pa.int64()),
+                (f"{kind}_sent_sha256", pa.string()),
             )
         ),
     ]

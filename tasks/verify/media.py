@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from typing import Any
 
-from tasks.media import MediaLimits, whole_problem
+from tasks.media import MediaLimits, fitted, whole_problem
 from tasks.records import Reason
 from tasks.staging import MEDIA_KINDS
 from tasks.storage import Changed, Forbidden, Missing, Store
@@ -41,6 +42,16 @@ def _one(store: Store, row: dict[str, Any], kind: str, limits: MediaLimits) -> b
         raise UnfitError(Reason.MEDIA_CHANGED, column) from None
     except Forbidden:
         raise UnfitError(Reason.MEDIA_FORBIDDEN, column) from None
+    if row[f"{kind}_sent_sha256"]:
+        data = _fitted(data, row[f"{kind}_sent_sha256"], column, limits)
     if whole_problem(kind, data, limits) is not None:
         raise UnfitError(Reason.BAD_MEDIA, column)
     return data
+
+
+def _fitted(data: bytes, planned_sha256: str, column: str, limits: MediaLimits) -> bytes:
+    """Return what was planned to be sent of a too large picture; where it comes out otherwise, nothing is sent."""
+    made = fitted(data, limits) or b""
+    if hashlib.sha256(made).hexdigest() != planned_sha256:
+        raise UnfitError(Reason.MEDIA_CHANGED, column)
+    return made

@@ -13,16 +13,10 @@ import pytest
 from PIL import Image
 
 from tasks.media import MediaLimits, base64_size, body_bytes, header_problem, jpg_sides, whole_problem
+from tests.media.pictures import picture
 
 LIMITS = MediaLimits()
 CLIP = Path(__file__).parents[1] / "sample" / "clip.mp4"
-
-
-def picture(width: int = 480, height: int = 640, form: str = "JPEG", **how: object) -> bytes:
-    noise = Image.frombytes("RGB", (96, 96), Random(1).randbytes(96 * 96 * 3)).resize((width, height))
-    out = io.BytesIO()
-    noise.save(out, form, **how)
-    return out.getvalue()
 
 
 def test_a_good_picture_has_no_problem() -> None:
@@ -135,20 +129,22 @@ def test_a_video_that_is_too_long_or_too_short_is_told_with_its_length() -> None
 
 
 def test_bytes_without_a_video_are_a_problem() -> None:
-    assert whole_problem("video", Random(2).randbytes(20_000), LIMITS) == "no video in it"
+    assert whole_problem("video", Random(2).randbytes(20_000), LIMITS) == "not a video the provider takes"
+    assert whole_problem("video", CLIP.read_bytes()[:16] + Random(2).randbytes(20_000), LIMITS) == "no video in it"
     assert whole_problem("video", picture(quality=95), LIMITS) is not None
     assert whole_problem("video", CLIP.read_bytes()[:40] + bytes(20_000), LIMITS) is not None
 
 
 def test_a_container_or_codec_the_provider_does_not_take_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.media.CODECS", frozenset({"vp9"}))
+    monkeypatch.setattr("tasks.media.videos.CODECS", frozenset({"vp9"}))
     assert "codec" in str(whole_problem("video", CLIP.read_bytes(), LIMITS))
-    monkeypatch.setattr("tasks.media.CONTAINERS", frozenset({"avi"}))
+    monkeypatch.setattr("tasks.media.videos.CONTAINERS", frozenset({"avi"}))
     assert "container" in str(whole_problem("video", CLIP.read_bytes(), LIMITS))
 
 
 def test_a_video_over_eight_megabytes_is_refused_whatever_the_text_limit() -> None:
-    assert "8000000 bytes" in str(whole_problem("video", bytes(8_000_001), MediaLimits(most_video_text=20_000_000)))
+    data = CLIP.read_bytes()[:16] + bytes(8_000_001)
+    assert "8000000 bytes" in str(whole_problem("video", data, MediaLimits(most_video_text=20_000_000)))
 
 
 def test_the_body_is_the_sum_of_the_base64_texts_and_an_envelope() -> None:
