@@ -17,7 +17,9 @@ import orjson
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
+from flows.approval import asked
 from flows.close import close_run
+from flows.dead import serve
 from flows.forms import Order
 from flows.naming import call_it, run_name, today
 from flows.progress import Board
@@ -54,6 +56,7 @@ async def night(order: Order) -> dict[str, Any]:
     run = await plan(order)
     if isinstance(run, str):
         return stopped_input(order, run)
+    await serve(runtime(order.profile).ledger, run)
     if run.state in FINISHED:
         return ended(run)
     cap = await approve(order.profile, run)
@@ -128,6 +131,8 @@ async def approve(profile: str, run: RunRow) -> int | None:
     """Return what the run may spend (millionths); None where it stops because nobody approved its plan."""
     held = runtime(profile)
     cap = await asyncio.to_thread(approved_cap, held.ledger, run, held.profile.money)
+    if cap is None and await asked(held, run):
+        cap = await asyncio.to_thread(approved_cap, held.ledger, run, held.profile.money)
     if cap is None:
         await held.ledger.awrite(lambda connection: stop(connection, run.run_id, "not_approved"))
     return cap

@@ -39,6 +39,19 @@ async def link(name: str, profile: str, address: str, about: str) -> None:
     await told(acreate_link_artifact(key=key_of(name, profile), link=address, link_text=address, description=about))
 
 
+async def label(**labels: str) -> None:
+    """Write on this flow run what it serves, for automations and later starts to read."""
+    run = FlowRunContext.get()
+    if run is not None and run.flow_run is not None:
+        flow_run_id = run.flow_run.id
+
+        async def write() -> None:
+            async with get_client() as client:
+                await client.update_flow_run_labels(flow_run_id, {f"ivs.{name}": text for name, text in labels.items()})
+
+        await told(write())
+
+
 def shout(event: str, payload: dict[str, Any]) -> None:
     """Send an event about this flow run, for automations to hear; counts and ids only."""
     run = FlowRunContext.get()

@@ -244,7 +244,10 @@ class Limits(Section):
 
 
 class Money(Section):
-    """Prices and caps; an amount of 0 calls or no amount means: not capped by that."""
+    """Prices and caps; an amount of 0 calls or no amount means: not capped by that.
+
+    A plan whose worst case is above `approve_above` waits for a person, `approve_within_hours` at most.
+    """
 
     price_file: str
     cap_run: Amount
@@ -254,6 +257,7 @@ class Money(Section):
     cap_night_calls: int = Field(default=0, ge=0)
     cap_month_calls: int = Field(default=0, ge=0)
     approve_above: Amount = Decimal(0)
+    approve_within_hours: float = Field(default=12, gt=0, le=720)
 
 
 class Privacy(Section):

@@ -16,12 +16,22 @@ from tests.conftest import Twin
 from tests.crash import driver
 from tests.crash.test_flow_kill import as_toml
 from tests.judge import Judgement, judge
-from tests.prefect.server import ROOT, Server
+from tests.prefect.server import ROOT, Server, Worker, deploy
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running = Server(tmp_path_factory.mktemp("prefect"))
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="session")
+def worker(server: Server) -> Iterator[Worker]:
+    running = Worker(server)
     try:
         running.start()
         yield running
@@ -58,6 +68,10 @@ class House:
         if wait:
             child.wait(180)
         return child
+
+    def deployed(self, flow: Any, entrypoint: str) -> str:
+        """Register one of our flows for this house, and return the deployment's id."""
+        return deploy(self.server, flow, entrypoint, self.folder.name, self.environment)
 
     @property
     def out(self) -> dict[str, Any]:

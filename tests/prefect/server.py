@@ -114,11 +114,64 @@ class Server:
         wanted = {"flows": {"name": {"any_": [name]}}, "sort": "START_TIME_DESC", "limit": 1}
         return next(iter(self.call("POST", "/flow_runs/filter", wanted)), None)
 
+    def press(self, deployment: str, parameters: dict[str, Any]) -> str:
+        """Run a deployment, as the UI's button does, and return the flow run's id."""
+        wanted = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+        return str(self.call("POST", f"/deployments/{deployment}/create_flow_run", wanted)["id"])
+
+    def set_state(self, flow_run: str, kind: str, name: str | None = None) -> dict[str, Any]:
+        """Propose a state, as the UI's Retry and Cancel do."""
+        wanted = {"state": {"type": kind, "name": name, "message": "by a person in the UI"}, "force": False}
+        return dict(self.call("POST", f"/flow_runs/{flow_run}/set_state", wanted))
+
     def ended(self, flow_run: str | UUID, patience_s: float = PATIENCE_S) -> dict[str, Any]:
         """Wait for a run's final state."""
         final = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
         until(lambda: self.run(flow_run)["state"]["type"] in final, f"run {flow_run} does not end", patience_s)
         return self.run(flow_run)
+
+
+@dataclass
+class Worker:
+    """A process worker on a server's pool; it runs what is scheduled, each in a process of its own."""
+
+    server: Server
+    pool: str = "tests"
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [PREFECT, "worker", "start", "--pool", self.pool, "--type", "process"]
+        self.process = spawn(command, self.server.environment, self.server.home / "worker.log")
+        until(self._is_online, "the worker does not come up")
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        if self.process is not None:
+            end(self.process, number)
+
+    def _is_online(self) -> bool:
+        try:
+            found = self.server.call("POST", f"/work_pools/{self.pool}/workers/filter", {})
+        except urllib.error.HTTPError:
+            return False
+        return any(one["status"] == "ONLINE" for one in found)
+
+
+def deploy(server: Server, flow: Any, entrypoint: str, name: str, environment: dict[str, str]) -> str:
+    """Register a deployment of a flow on the test pool, and return its id."""
+    from prefect.utilities.callables import parameter_schema
+
+    flow_id = server.call("POST", "/flows/", {"name": flow.name})["id"]
+    wanted = {
+        "name": name,
+        "flow_id": flow_id,
+        "path": str(ROOT),
+        "entrypoint": entrypoint,
+        "work_pool_name": "tests",
+        "parameter_openapi_schema": parameter_schema(flow).model_dump_for_openapi(),
+        "enforce_parameter_schema": True,
+        "job_variables": {"env": environment, "working_dir": str(ROOT)},
+    }
+    return str(server.call("POST", "/deployments/", wanted)["id"])
 
 
 def spawn(command: list[str], environment: dict[str, str], log: Path, cwd: Path = ROOT) -> subprocess.Popen[bytes]:

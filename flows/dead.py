@@ -1,0 +1,54 @@
+"""Prefect runs whose process died without a word: a SIGTERM to the worker leaves them RUNNING for ever.
+
+The ledger knows better: a run names its owner, and an owner's lock is free once its process is gone. The state is
+called `OwnerDied`, and not `Crashed`, so that no automation starts again what this very start goes on with.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+
+from prefect import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.context import FlowRunContext
+from prefect.states import Crashed
+
+from flows.telling import label, told
+from tasks.ledger import Ledger, RunRow
+
+SETTLED_S: Final = 60.0
+"""A run that began a moment ago may not have written its owner yet, and is left alone."""
+_UNDER_WAY: Final = [StateType.RUNNING, StateType.CANCELLING]
+
+
+async def serve(ledger: Ledger, run: RunRow) -> None:
+    """Write on this Prefect run which run it serves, and mark those whose process is dead."""
+    await label(profile=run.profile, run=run.run_id, ledger=ledger.ledger_id, owner=ledger.owner.name)
+    await told(mark_dead(ledger))
+
+
+async def mark_dead(ledger: Ledger) -> int:
+    """Mark the Prefect runs of this ledger whose owner is dead, and return how many."""
+    under_way = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNDER_WAY)))
+    async with get_client() as client:
+        found = await client.read_flow_runs(flow_run_filter=under_way)
+        dead = [run for run in found if _is_dead(run, ledger)]
+        for run in dead:
+            gone: State[None] = Crashed(name="OwnerDied", message="its process is gone; the next start goes on")
+            await client.set_flow_run_state(run.id, gone, force=True)
+    return len(dead)
+
+
+def _is_dead(run: FlowRun, ledger: Ledger) -> bool:
+    context = FlowRunContext.get()
+    ours = context is not None and context.flow_run is not None and context.flow_run.id == run.id
+    labels = run.labels
+    if ours or labels.get("ivs.ledger") != ledger.ledger_id or not _settled(run):
+        return False
+    return not ledger.owner.is_alive(str(labels["ivs.owner"]))
+
+
+def _settled(run: FlowRun) -> bool:
+    return run.state is not None and (dt.datetime.now(dt.UTC) - run.state.timestamp).total_seconds() > SETTLED_S

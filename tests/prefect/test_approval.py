@@ -1,0 +1,88 @@
+"""A plan above `approve_above` waits in the UI for a person, by its hash; nothing leaves before that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from flows.approval import Verdict, form_of
+from flows.backfill import backfill
+from tasks.approve import approved_cap, decide
+from tests.conftest import Twin
+from tests.nights import Nights
+from tests.people import invented
+from tests.prefect.conftest import House
+from tests.prefect.server import Server, Worker, until
+
+Make = Callable[..., Nights]
+ENTRY = "flows/backfill.py:backfill"
+ORDER = {"order": {"profile": "crash", "business_date": "2026-11-24"}}
+
+
+def said(server: Server, flow_run: str, form: dict[str, Any]) -> dict[str, Any]:
+    return dict(server.call("POST", f"/flow_runs/{flow_run}/resume", {"run_input": form}))
+
+
+def suspended(server: Server, flow_run: str) -> dict[str, Any]:
+    return dict(until(lambda: (run := server.run(flow_run))["state"]["name"] == "Suspended" and run, "no form"))
+
+
+def test_a_plan_is_approved_in_the_ui_by_its_hash_and_goes_on_in_a_fresh_process(
+    server: Server, worker: Worker, twin: Twin, tmp_path: Path
+) -> None:
+    house = House(server, twin, tmp_path, 40, 400, money={"approve_above": "1.00"})
+    flow_run = server.press(house.deployed(backfill, ENTRY), ORDER)
+    run = suspended(server, flow_run)
+    keyset = run["state"]["state_details"]["run_input_keyset"]
+    card = server.call("GET", f"/flow_runs/{flow_run}/input/{keyset['description']}")
+    shown = str(card).rsplit("`", 2)[1]
+    assert len(shown) == 64, card
+    assert twin.journal() == []
+    for wrong in ({}, {"decision": "maybe"}, {"plan_hash": "00000000"}, {"who": ""}):
+        form = {"decision": "approve", "plan_hash": shown[:8], "who": "checker", "why": "test", **wrong}
+        form = form if wrong else {}
+        assert said(server, flow_run, form)["status"] == "REJECT", wrong
+    said(server, flow_run, {"decision": "approve", "plan_hash": shown[:8], "who": "checker", "why": "test"})
+    run = server.ended(flow_run)
+    assert run["state"]["name"] == "Completed", server.logs(flow_run)
+    assert len(twin.journal()) == 40
+    assert house.judge().clean
+    child = house.press("decisions", house.name, "--json")
+    assert child.returncode == 0
+    assert [(one["kind"], one["who"]) for one in house.out["decisions"]] == [("approve", "checker (unverified)")]
+
+
+def test_the_newest_word_about_a_plan_counts(nights: Make) -> None:
+    night = nights(money={"approve_above": "1.00"})
+    night.people(invented(10))
+    run, ledger, money = night.plan(), night.runtime.ledger, night.profile.money
+    assert approved_cap(ledger, run, money) is None
+    for kind, cap in (("approve", 5_000_000), ("reject", None), ("approve", 5_000_000)):
+        decide(ledger, run.plan_hash, kind, who="checker", why="test")
+        assert approved_cap(ledger, run, money) == cap
+    decide(ledger, "another plan's hash", "reject", who="checker", why="test")
+    assert approved_cap(ledger, run, money) == 5_000_000
+
+
+def test_a_rejected_plan_does_not_approve_itself(nights: Make) -> None:
+    night = nights()
+    night.people(invented(10))
+    run = night.plan()
+    decide(night.runtime.ledger, run.plan_hash, "reject", who="checker", why="wrong population")
+    assert approved_cap(night.runtime.ledger, run, night.profile.money) is None
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"plan_hash": "12345679"}, {"plan_hash": "123456789"}, {"who": ""}, {"decision": ""}]
+)
+def test_the_form_takes_no_other_plan_and_no_nameless_word(wrong: dict[str, str]) -> None:
+    form = form_of(SimpleNamespace(plan_hash="12345678" * 8), "the card")
+    right = {"decision": "approve", "plan_hash": "12345678", "who": "checker"}
+    assert form.model_validate(right).decision is Verdict.APPROVE
+    with pytest.raises(ValidationError):
+        form.model_validate({**right, **wrong})
