@@ -17,6 +17,7 @@ from prefect.context import FlowRunContext
 from prefect.input import RunInput
 from pydantic import Field, create_model
 
+from flows.forms import Name, Reason, words
 from tasks.approve import decide, verdict
 from tasks.ledger import RunRow
 from tasks.ledger.runs import plan_of, stop
@@ -37,22 +38,10 @@ class Verdict(StrEnum):
 class Approval(RunInput):
     """What a person says to a plan."""
 
-    decision: Verdict = Field(
-        title="决定 Decision", description="approve 批准；reject 拒绝，本次不核验 · no record is asked"
-    )
-    plan_hash: str = Field(
-        title="方案哈希前 8 位 First 8 characters of the plan hash",
-        description="照方案卡抄写，以确认批准的就是这份方案 · type them from the plan card: this plan and no other",
-    )
-    who: str = Field(
-        min_length=1,
-        max_length=80,
-        title="姓名 Your name",
-        description="按填写记录，未经核实 · recorded as typed, unverified",
-    )
-    why: str = Field(
-        default="", max_length=400, title="原因 Reason", description="将记入台账 · as it will stand in the ledger"
-    )
+    decision: Verdict = Field(title=words("form.verdict"), description=words("form.verdict_is"))
+    plan_hash: str = Field(title=words("form.plan_hash"), description=words("form.plan_hash_is"))
+    name: Name
+    reason: Reason
 
 
 async def asked(held: Runtime, run: RunRow) -> bool:
@@ -70,7 +59,7 @@ async def asked(held: Runtime, run: RunRow) -> bool:
     within_s = int(held.profile.money.approve_within_hours * 3600)
     said = await asuspend_flow_run(wait_for_input=form, timeout=within_s, key=f"approve-{run.plan_hash[:16]}")
     said = form.model_validate(said.model_dump())
-    await asyncio.to_thread(decide, held.ledger, run.plan_hash, said.decision.value, who=said.who, why=said.why)
+    await asyncio.to_thread(decide, held.ledger, run.plan_hash, said.decision.value, who=said.name, why=said.reason)
     return True
 
 

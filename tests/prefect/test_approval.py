@@ -43,11 +43,11 @@ def test_a_plan_is_approved_in_the_ui_by_its_hash_and_goes_on_in_a_fresh_process
     shown = str(card).rsplit("`", 2)[1]
     assert len(shown) == 64, card
     assert twin.journal() == []
-    for wrong in ({}, {"decision": "maybe"}, {"plan_hash": "00000000"}, {"who": ""}):
-        form = {"decision": "approve", "plan_hash": shown[:8], "who": "checker", "why": "test", **wrong}
+    for wrong in ({}, {"decision": "maybe"}, {"plan_hash": "00000000"}, {"name": ""}):
+        form = {"decision": "approve", "plan_hash": shown[:8], "name": "checker", "reason": "test", **wrong}
         form = form if wrong else {}
         assert said(server, flow_run, form)["status"] == "REJECT", wrong
-    said(server, flow_run, {"decision": "approve", "plan_hash": shown[:8], "who": "checker", "why": "test"})
+    said(server, flow_run, {"decision": "approve", "plan_hash": shown[:8], "name": "checker", "reason": "test"})
     run = server.ended(flow_run)
     assert run["state"]["name"] == "Completed", server.logs(flow_run)
     assert len(twin.journal()) == 40
@@ -78,11 +78,11 @@ def test_a_rejected_plan_does_not_approve_itself(nights: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"plan_hash": "12345679"}, {"plan_hash": "123456789"}, {"who": ""}, {"decision": ""}]
+    "wrong", [{"plan_hash": "12345679"}, {"plan_hash": "123456789"}, {"name": ""}, {"decision": ""}]
 )
 def test_the_form_takes_no_other_plan_and_no_nameless_word(wrong: dict[str, str]) -> None:
     form = form_of(SimpleNamespace(plan_hash="12345678" * 8), "the card")
-    right = {"decision": "approve", "plan_hash": "12345678", "who": "checker"}
+    right = {"decision": "approve", "plan_hash": "12345678", "name": "checker", "reason": "test"}
     assert form.model_validate(right).decision is Verdict.APPROVE
     with pytest.raises(ValidationError):
         form.model_validate({**right, **wrong})
