@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pyarrow.parquet as pq
 import pytest
@@ -71,7 +73,8 @@ class House:
 
     def deployed(self, flow: Any, entrypoint: str) -> str:
         """Register one of our flows for this house, and return the deployment's id."""
-        return deploy(self.server, flow, entrypoint, self.folder.name, self.environment)
+        with patch.dict(os.environ, {"IVS_BACKFILL_CHOICES": self.name}):
+            return deploy(self.server, flow, entrypoint, self.folder.name, self.environment)
 
     @property
     def out(self) -> dict[str, Any]:

@@ -86,9 +86,8 @@ class Server:
         data = json.dumps(body).encode() if body is not None else None
         head = {"content-type": "application/json"}
         request = urllib.request.Request(f"{self.api}{path}", data=data, method=method, headers=head)
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            said = answer.read()
-        return json.loads(said) if said else None
+        said = until(lambda: _answer(request), f"{method} {path}")
+        return json.loads(said) if said != b"-" else None
 
     def run(self, flow_run: str | UUID) -> dict[str, Any]:
         return dict(self.call("GET", f"/flow_runs/{flow_run}"))
@@ -172,6 +171,17 @@ def deploy(server: Server, flow: Any, entrypoint: str, name: str, environment: d
         "job_variables": {"env": environment, "working_dir": str(ROOT)},
     }
     return str(server.call("POST", "/deployments/", wanted)["id"])
+
+
+def _answer(request: urllib.request.Request) -> bytes | None:
+    """Return what a server answers; nothing while its database is busy."""
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return bytes(answer.read()) or b"-"
+    except urllib.error.HTTPError as error:
+        if error.code == 503:
+            return None
+        raise
 
 
 def spawn(command: list[str], environment: dict[str, str], log: Path, cwd: Path = ROOT) -> subprocess.Popen[bytes]:
