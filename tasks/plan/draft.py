@@ -75,8 +75,12 @@ class Draft:
             if key in self._open:
                 self._stage(key)
         self._flush()
+        return self.staged(), self._hash.hexdigest()
+
+    def staged(self) -> Manifest:
+        """Return the parts staged so far, in the order in which they will be asked."""
         ordered = sorted(self._chunks, key=lambda part: (not part.canary, part.chunk))
-        return Manifest(tuple(self._parts), tuple(ordered)), self._hash.hexdigest()
+        return Manifest(tuple(self._parts), tuple(ordered))
 
     def families(self) -> dict[str, int]:
         """Return the calls to be made, by family."""

@@ -65,8 +65,12 @@ def _make(runtime: Runtime, key: PlanKey, sequence: int, rows: Rows) -> RunRow:
             on=key.business_date,
             as_of_us=as_of,
         )
-        build.take(_first(rows(), key.limit))
-        manifest, hashed = draft.finish()
+        try:
+            build.take(_first(rows(), key.limit))
+            manifest, hashed = draft.finish()
+        except BaseException:
+            staging.remove(draft.staged())  # names and numbers of a plan that will never be claimed
+            raise
     summary = _summary(runtime, draft, manifest, staging.write_manifest(manifest), staging.folder, as_of)
     summary["limit"] = key.limit
     plan_hash = hashlib.sha256(f"{hashed}|{summary['estimate']['worst']}".encode()).hexdigest()

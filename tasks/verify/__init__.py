@@ -68,9 +68,8 @@ def label(night: Night, part: Part) -> str:
     """Return a chunk's name as people read it: which of how many, what is asked, how many records."""
     text = Text(night.runtime.profile.language)
     kind = text("live.canary" if part.canary else "live.chunk")
-    place = sorted(one.chunk for one in night.chunks).index(part.chunk) + 1
     records = f"{part.rows:,} {text('report.records_unit')}"
-    return f"{kind} {place}/{len(night.chunks)} · {text(f'operation.{part.operation}')} · {records}"
+    return f"{kind} {part.chunk + 1}/{len(night.chunks)} · {text(f'operation.{part.operation}')} · {records}"
 
 
 async def _watch(progress: Progress, watch: Watch) -> None:

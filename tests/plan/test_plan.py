@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tasks import ingest
+from tasks.plan import PlanKey, load_or_make
 from tasks.plan.choose import choose
 from tasks.plan.questions import Media, Options, questions, record_ref, subjects
 from tasks.plan.rows import expiry_status
@@ -191,3 +193,22 @@ def test_reasons_and_outcomes_are_closed_lists() -> None:
     assert Reason("bad_data").value == "bad_data"
     with pytest.raises(ValueError, match="nonsense"):
         Outcome("nonsense")
+
+
+def test_a_plan_that_breaks_off_leaves_no_names_in_the_store(nights: Make) -> None:
+    night = nights()
+    night.people(invented(30_000))
+    staging = night.folder / "staging"
+    seen: list[int] = []
+
+    def breaks_off() -> Any:
+        for place, batch in enumerate(ingest.read_source(night.runtime.records, night.profile.source)):
+            if place == 5:
+                seen.append(len([path for path in staging.rglob("*") if path.is_file()]))
+                raise ingest.InputError("people.csv", "breaks off")
+            yield batch
+
+    with pytest.raises(ingest.InputError):
+        load_or_make(night.runtime, PlanKey(ON), breaks_off)
+    assert seen[0] > 0
+    assert [path for path in staging.rglob("*") if path.is_file()] == []
