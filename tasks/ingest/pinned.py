@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, Final, cast
 
 from tasks.ingest.errors import InputError, ReplacedError
@@ -29,7 +29,8 @@ class PinnedInput:
 def pin(store: Store, include: Sequence[str], *, partition: str = "") -> list[PinnedInput]:
     """Return the inputs whose names fit one of the patterns, by key; with `partition`, only those in such a folder.
 
-    Only those are held: the other objects below the prefix, however many, go by as they are listed.
+    Each is pinned by its ETag, and by its version where the bucket keeps versions. Only those are held: the other
+    objects below the prefix, however many, go by as they are listed.
 
     Raises:
         InputError: there is none, or the store refuses to list.
@@ -46,7 +47,21 @@ def pin(store: Store, include: Sequence[str], *, partition: str = "") -> list[Pi
     if not found:
         where = f"{store.uri}/**/{partition}" if partition else store.uri
         raise InputError(where, f"no input fits {', '.join(include)}: check source.records and source.include")
-    return sorted(found, key=lambda item: item.key)
+    return _of_versions(store, sorted(found, key=lambda item: item.key))
+
+
+def _of_versions(store: Store, found: list[PinnedInput]) -> list[PinnedInput]:
+    """Return inputs with their version as well, where the bucket keeps versions: a list doesn't tell it."""
+    first = _of_version(store, found[0])
+    return [_of_version(store, item) for item in found] if first.version_id else found
+
+
+def _of_version(store: Store, item: PinnedInput) -> PinnedInput:
+    with _Told(item.key):
+        info = store.head(item.key)
+    if info.etag != item.etag:
+        raise ReplacedError(item.key, GONE)
+    return replace(item, version_id=info.version_id)
 
 
 def opened(store: Store, item: PinnedInput) -> BinaryIO:
@@ -58,7 +73,7 @@ def opened(store: Store, item: PinnedInput) -> BinaryIO:
         InputError: changed or removed since it was pinned; also later, while reading.
     """
     with _Told(item.key):
-        stream = store.open(item.key, if_match=item.etag)
+        stream = store.open(item.key, if_match=item.etag, version_id=item.version_id)
     if stream.seekable():
         return stream
     stream.close()
@@ -123,5 +138,7 @@ class _Ranges(io.RawIOBase):
     def _fetch(self) -> None:
         end = min(self._at + PIECE, self._item.size) - 1
         with _Told(self._item.key):
-            self._piece = self._store.get_range(self._item.key, self._at, end, if_match=self._item.etag)
+            self._piece = self._store.get_range(
+                self._item.key, self._at, end, if_match=self._item.etag, version_id=self._item.version_id
+            )
         self._piece_at = self._at

@@ -46,7 +46,7 @@ class FolderStore:
         """Return a file's size and digest."""
         return self._info(key, self._file(key))
 
-    def get(self, key: str, *, if_match: str = "") -> bytes:
+    def get(self, key: str, *, if_match: str = "", version_id: str = "") -> bytes:  # noqa: ARG002  # a folder keeps no versions
         """Return a file's bytes."""
         path = self._file(key)
         with self._told("get"):
@@ -55,7 +55,15 @@ class FolderStore:
             raise Changed(self._name, "get", _CHANGED)
         return data
 
-    def get_range(self, key: str, start: int, end: int, *, if_match: str = "") -> bytes:
+    def get_range(
+        self,
+        key: str,
+        start: int,
+        end: int,
+        *,
+        if_match: str = "",
+        version_id: str = "",  # noqa: ARG002
+    ) -> bytes:
         """Return a part of a file's bytes."""
         if if_match:
             return self.get(key, if_match=if_match)[start : end + 1]
@@ -63,7 +71,7 @@ class FolderStore:
             file.seek(start)
             return file.read(end + 1 - start)
 
-    def open(self, key: str, *, if_match: str = "") -> BinaryIO:
+    def open(self, key: str, *, if_match: str = "", version_id: str = "") -> BinaryIO:  # noqa: ARG002  # a folder keeps no versions
         """Open a file for reading."""
         if if_match and self.head(key).etag != if_match:
             raise Changed(self._name, "get", _CHANGED)

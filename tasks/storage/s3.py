@@ -92,18 +92,19 @@ class S3Store:
             raise
         return ObjectInfo(key, found["ContentLength"], found["ETag"], found.get("VersionId", ""))
 
-    def get(self, key: str, *, if_match: str = "") -> bytes:
+    def get(self, key: str, *, if_match: str = "", version_id: str = "") -> bytes:
         """Return an object's bytes."""
-        return self._do("get", lambda: self._read(key, if_match))
+        return self._do("get", lambda: self._read(key, IfMatch=if_match, VersionId=version_id))
 
-    def get_range(self, key: str, start: int, end: int, *, if_match: str = "") -> bytes:
+    def get_range(self, key: str, start: int, end: int, *, if_match: str = "", version_id: str = "") -> bytes:
         """Return a part of an object's bytes."""
         wanted = f"bytes={start}-{end}"
-        return self._do("get", lambda: self._read(key, if_match, Range=wanted))
+        return self._do("get", lambda: self._read(key, IfMatch=if_match, VersionId=version_id, Range=wanted))
 
-    def open(self, key: str, *, if_match: str = "") -> BinaryIO:
+    def open(self, key: str, *, if_match: str = "", version_id: str = "") -> BinaryIO:
         """Open an object for reading; what breaks the connection later is raised as boto3 has it."""
-        return cast("BinaryIO", self._do("get", lambda: self._get(key, if_match)["Body"]))
+        found = self._do("get", lambda: self._get(key, IfMatch=if_match, VersionId=version_id))
+        return cast("BinaryIO", found["Body"])
 
     def put(self, key: str, data: bytes | Path, *, content_type: str = "application/octet-stream") -> ObjectInfo:
         """Store an object, and check its size and, where the store's ETag is a plain MD5, its digest.
@@ -111,16 +112,16 @@ class S3Store:
         A file over 64 MB goes up in parts.
         """
         full = self._full(key)
+        more = {"ContentType": content_type}
         if isinstance(data, Path) and (size := data.stat().st_size) > MULTIPART:
-            more = {"ContentType": content_type}
             with data.open("rb") as file:
                 self._do("put", lambda: self._client.upload_fileobj(file, self._bucket, full, ExtraArgs=more))
             return self._arrived(key, size, "")
         body = data.read_bytes() if isinstance(data, Path) else data
-        self._do(
-            "put",
-            lambda: self._client.put_object(Bucket=self._bucket, Key=full, Body=body, ContentType=content_type),
-        )
+        try:
+            self._do("put", lambda: self._client.put_object(Bucket=self._bucket, Key=full, Body=body, **more))
+        except Missing:  # OBS, of a bucket in the path
+            raise Misconfigured(self._bucket, "put", "not taken: check storage.addressing (OBS: virtual)") from None
         return self._arrived(key, len(body), hashlib.md5(body, usedforsecurity=False).hexdigest())
 
     def delete(self, key: str) -> None:
@@ -132,17 +133,17 @@ class S3Store:
         """Return the object's ``s3://`` URI."""
         return "/".join(part for part in ("s3:/", self._bucket, self._prefix, key) if part)
 
-    def _get(self, key: str, if_match: str, **more: str) -> Any:
-        pinned = {"IfMatch": if_match} if if_match else {}
-        return self._client.get_object(Bucket=self._bucket, Key=self._full(key), **pinned, **more)
+    def _get(self, key: str, **asked: str) -> Any:
+        told = {name: value for name, value in asked.items() if value}
+        return self._client.get_object(Bucket=self._bucket, Key=self._full(key), **told)
 
-    def _read(self, key: str, if_match: str, **more: str) -> bytes:
+    def _read(self, key: str, **asked: str) -> bytes:
         """Read a body whole; boto3 retries up to the headers only, so one that breaks off is asked for again."""
         for _ in range(BODY_TRIES - 1):
-            body = self._get(key, if_match, **more)["Body"]
+            body = self._get(key, **asked)["Body"]
             with suppress(HTTPClientError, IncompleteReadError):
                 return cast("bytes", body.read())
-        return cast("bytes", self._get(key, if_match, **more)["Body"].read())
+        return cast("bytes", self._get(key, **asked)["Body"].read())
 
     def _see_bucket(self) -> None:
         if self._bucket_seen:

@@ -21,7 +21,11 @@ class ObjectInfo:
 
 
 class Store(Protocol):
-    """Objects below one prefix. Every method raises `StorageError`."""
+    """Objects below one prefix. Every method raises `StorageError`.
+
+    What is read may be pinned: by its ETag (`if_match`), so that other bytes raise `Changed`; and where the bucket
+    keeps versions by its version as well, so that the pinned bytes are read even when the object has been replaced.
+    """
 
     uri: str
 
@@ -31,13 +35,13 @@ class Store(Protocol):
     def head(self, key: str) -> ObjectInfo:
         """Return an object's size and ETag."""
 
-    def get(self, key: str, *, if_match: str = "") -> bytes:
-        """Return an object's bytes, of the pinned ETag where one is given."""
+    def get(self, key: str, *, if_match: str = "", version_id: str = "") -> bytes:
+        """Return an object's bytes."""
 
-    def get_range(self, key: str, start: int, end: int, *, if_match: str = "") -> bytes:
+    def get_range(self, key: str, start: int, end: int, *, if_match: str = "", version_id: str = "") -> bytes:
         """Return the bytes from `start` to `end`, both included, or as many as there are."""
 
-    def open(self, key: str, *, if_match: str = "") -> BinaryIO:
+    def open(self, key: str, *, if_match: str = "", version_id: str = "") -> BinaryIO:
         """Open an object for reading from its start; the caller closes it."""
 
     def put(self, key: str, data: bytes | Path, *, content_type: str = "application/octet-stream") -> ObjectInfo:

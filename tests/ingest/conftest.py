@@ -24,7 +24,7 @@ class _OneWay(io.BufferedReader):
 class Distant(FolderStore):
     """A folder that is read as an object store is: its streams don't seek, and ranges are bound to an ETag."""
 
-    def open(self, key: str, *, if_match: str = "") -> Any:
+    def open(self, key: str, *, if_match: str = "", version_id: str = "") -> Any:
         return _OneWay(super().open(key, if_match=if_match).detach())  # type: ignore[attr-defined]
 
 

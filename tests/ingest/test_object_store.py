@@ -57,6 +57,39 @@ def test_an_input_that_changed_after_it_was_pinned_is_not_read(store: Store) -> 
         list(read_inputs(store, pinned, SOURCE))
 
 
+@pytest.fixture
+def versioned(s3: Any) -> Store:
+    client = s3.client()
+    bucket = f"versioned-{uuid.uuid4().hex[:8]}"
+    client.create_bucket(Bucket=bucket)
+    client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    keys = {
+        "IVS_BACKFILL_STORE_ACCESS_KEY": s3.access_key.reveal(),
+        "IVS_BACKFILL_STORE_SECRET_KEY": s3.secret_key.reveal(),
+    }
+    return open_store(f"s3://{bucket}/x", s3.settings(), Secrets(keys))
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_where_the_bucket_keeps_versions_the_pinned_bytes_are_read_all_the_same(versioned: Store, gone: bool) -> None:
+    versioned.put("a.csv", "客户号\n1\n".encode())
+    versioned.put("b.csv", "客户号\n2\n".encode())
+    pinned = pin(versioned, ["*.csv"])
+    assert all(item.version_id for item in pinned)
+    versioned.delete("a.csv") if gone else versioned.put("a.csv", "客户号\n9\n".encode())
+    rows = [row for batch in read_inputs(versioned, pinned, SOURCE) for row in batch]
+    assert [row.customer_no.reveal() for row in rows] == ["1", "2"]  # type: ignore[union-attr]
+
+
+def test_an_input_replaced_while_it_is_pinned_is_named(versioned: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    versioned.put("a.csv", "客户号\n1\n".encode())
+    listed = list(versioned.list())
+    versioned.put("a.csv", "客户号\n2\n".encode())
+    monkeypatch.setattr(versioned, "list", lambda: iter(listed))
+    with pytest.raises(InputError, match=r"a\.csv: the file was changed"):
+        pin(versioned, ["*.csv"])
+
+
 def test_an_input_that_was_removed_is_named(store: Store) -> None:
     store.put("a.csv", "客户号\n1\n".encode())
     pinned = pin(store, ["*.csv"])
