@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -36,6 +37,47 @@ def demo(
         ended = demo_night(home.expanduser().resolve(), say)
         print_run(ended, text, as_json=as_json)
         raise typer.Exit(0 if ended["as_expected"] else 1)
+
+
+@app.command()
+def up(
+    home: Annotated[Path, typer.Option("--home", help="Where everything is kept.")] = HOME / "demo",
+    port: Annotated[int, typer.Option(help="Port of the UI; another one where it is taken.")] = 4200,
+) -> None:
+    """Keep the demo's parts running with Prefect's UI, deployments and a worker; prints the address to open."""
+    from flows.up import up as start
+    from tasks.text import Text
+
+    text = Text("both")
+    with explained(as_json=False), suppress(KeyboardInterrupt):
+        typer.echo(text("up.welcome"), err=True)
+        with start(home.expanduser().resolve(), lambda part: typer.echo(text(part), err=True), port=port) as house:
+            typer.echo(text("up.ready", address=house.server.address))
+            house.stay()
+    typer.echo(text("up.ended"), err=True)
+
+
+@app.command()
+def deploy(
+    pool: Annotated[str, typer.Option(help="The work pool; made where it is not there.")] = "ivs-backfill",
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(help="What the forms offer; all real ones by default."),
+    ] = None,
+    checkout: Annotated[Path | None, typer.Option(help="Where workers find the code; here by default.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Register pool, deployments and automations at the Prefect server that PREFECT_API_URL names."""
+    with explained(as_json):
+        from dataclasses import asdict
+
+        from flows.deploy import deploy as register
+        from tasks.settings.load import CHECKOUT
+
+        told = asdict(register(pool=pool, profiles=profile, checkout=checkout or CHECKOUT))
+        printed(
+            told, as_json, lambda: typer.echo("\n".join(told["deployments"] + told["automations"] + told["left_out"]))
+        )
 
 
 @app.command()

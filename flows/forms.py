@@ -11,7 +11,7 @@ import datetime as dt
 import os
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, WithJsonSchema
 from pydantic_core import CoreSchema
 
 from tasks.settings import profile_names
@@ -36,6 +36,11 @@ class _Listed:
         return {**handler(core), "enum": choices()}
 
 
+BusinessDate = Annotated[
+    dt.date,
+    WithJsonSchema({"type": "string", "format": "date", "pattern": r"^20\d{2}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$"}),
+]
+"""A date; the pattern is for the server, which takes anything for a date."""
 ProfileName = Annotated[str, _Listed(), Field(title=words("form.profile"), description=words("form.profile_is"))]
 RunId = Annotated[
     str,
@@ -78,7 +83,7 @@ class Order(Form):
     """What is asked for: a profile and a business date."""
 
     profile: ProfileName
-    business_date: dt.date | None = Field(
+    business_date: BusinessDate | None = Field(
         default=None,
         title=words("form.business_date"),
         description=words("form.business_date_is"),

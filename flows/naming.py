@@ -33,7 +33,7 @@ def run_name() -> str:
 async def call_it(run: RunRow, records: int) -> None:
     """Name this flow run after the run it serves, and its size."""
     sequence = f" #{run.sequence}" if run.sequence > 1 else ""
-    size = words("form.size", count=f"{records:,}")
+    size = f"{records:,} {words('form.size')}"
     name = f"{flow_run.flow_name} · {run.profile} · {run.business_date}{sequence} · {size}"
     if flow_run.id:
         async with get_client() as client:

@@ -19,7 +19,7 @@ _ERRORS: Final = frozenset(
     {
         "WrongLedgerError", "LedgerUnavailableError", "LedgerError", "RunBusyError", "StagingError",
         "NotConservedError", "ContractError", "Unavailable", "Forbidden", "Missing", "ProviderNotStartedError",
-        "FencedError", "TokenError",
+        "FencedError", "TokenError", "PrefectNotStartedError", "NotRegisteredError",
     }
 )  # fmt: skip
 

@@ -38,12 +38,12 @@ def start(
         )
 
 
-def stop(child: subprocess.Popen[bytes]) -> None:
-    """Ask a child to end, and end it where it does not within five seconds."""
+def stop(child: subprocess.Popen[bytes], *, patience_s: float = STOP_S) -> None:
+    """Ask a child to end, and end it where it does not in time."""
     if child.poll() is None:
         child.send_signal(signal.SIGTERM)
         try:
-            child.wait(STOP_S)
+            child.wait(patience_s)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()

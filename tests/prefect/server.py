@@ -89,6 +89,14 @@ class Server:
         said = until(lambda: _answer(request), f"{method} {path}")
         return json.loads(said) if said != b"-" else None
 
+    def refusal(self, path: str, body: Any) -> str:
+        """Return what the server says to a request that it refuses."""
+        try:
+            self.call("POST", path, body)
+        except urllib.error.HTTPError as error:
+            return error.read().decode()
+        raise AssertionError(f"{path} took {body}")
+
     def run(self, flow_run: str | UUID) -> dict[str, Any]:
         return dict(self.call("GET", f"/flow_runs/{flow_run}"))
 

@@ -1,0 +1,73 @@
+"""Everything on one machine, kept running: a Prefect server with its UI, store, provider, deployments and a worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NoReturn
+
+from tasks.local import local_parts
+from tasks.local.prefect_home import apply as apply_prefect_settings
+from tasks.local.prefect_parts import PORT, LocalServer, PrefectNotStartedError, prefect_server, prefect_worker
+from tasks.settings.load import CONFIGS
+
+PROFILE: Final = "demo"
+LOOK_EVERY_S: Final = 0.5
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class House:
+    """What is up, and where to look at it."""
+
+    home: Path
+    server: LocalServer
+    alive: Callable[[], bool]
+
+    def stay(self) -> NoReturn:
+        """Wait for ever.
+
+        Raises:
+            PrefectNotStartedError: server or worker ended by itself.
+        """
+        while self.alive():
+            time.sleep(LOOK_EVERY_S)
+        raise PrefectNotStartedError(f"Prefect's server or worker has ended: see the logs in {self.home / 'prefect'}")
+
+
+@contextmanager
+def up(home: Path, say: Say, *, port: int = PORT) -> Iterator[House]:
+    """Start all parts in a home, register the deployments, and stop everything at the end, whatever it is.
+
+    Raises:
+        StoreNotStartedError, ProviderNotStartedError, PrefectNotStartedError, NotRegisteredError: what fails.
+    """
+    _end_on_sigterm()
+    os.environ.pop("PREFECT_API_URL", None)
+    apply_prefect_settings(home, served=True)
+
+    def part(name: str) -> None:
+        say(f"demo.{name}")
+
+    part("prefect")
+    with prefect_server(home, port=port) as server, local_parts(home, part, config=CONFIGS / "simulator" / "demo.toml"):
+        server.until_ready()
+        os.environ["PREFECT_API_URL"] = server.api
+        part("deploy")
+        from flows.deploy import POOL, deploy
+
+        deploy(profiles=[PROFILE])
+        with prefect_worker(home, pool=POOL) as worker:
+            yield House(home, server, lambda: server.child.poll() is None and worker.poll() is None)
+
+
+def _end_on_sigterm() -> None:
+    def end(_number: int, _frame: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
