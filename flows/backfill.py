@@ -19,6 +19,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flows.approval import asked
 from flows.close import close_run
+from flows.closing import forget_staged
 from flows.dead import serve
 from flows.forms import Order
 from flows.naming import call_it, run_name, today
@@ -68,7 +69,7 @@ async def night(order: Order) -> dict[str, Any]:
 async def close_left_behind(order: Order) -> None:
     """Close runs whose process died before it could, this date's own sequences included unless this start goes on.
 
-    What they left open, tonight's plan asks.
+    What they left open, tonight's plan asks; what was staged longer than the profile allows is deleted.
     """
     held = runtime(order.profile)
     night = night_of(order)
@@ -76,6 +77,7 @@ async def close_left_behind(order: Order) -> None:
     for run in await asyncio.to_thread(held.ledger.left_behind, held.profile.name, night):
         if order.replan or ours is None or run.run_id != ours.run_id:
             await close_run(order.profile, run)
+    await asyncio.to_thread(forget_staged, held)
 
 
 def night_of(order: Order) -> dt.date:
@@ -144,7 +146,7 @@ async def ask(profile: str, run: RunRow, cap_micros: int) -> None:
 
         def begins(night: Night) -> None:
             board.watch(night)
-            _stop_on_signals(night)
+            stop_on_signals(night)
 
         await verify(profile, run, cap_micros, board.show, ready=begins)
 
@@ -161,7 +163,8 @@ def ended(run: RunRow) -> dict[str, Any]:
     return found
 
 
-def _stop_on_signals(night: Night) -> None:
+def stop_on_signals(night: Night) -> None:
+    """Let SIGINT and SIGTERM stop a run cleanly."""
     loop = asyncio.get_running_loop()
     pending: set[asyncio.Task[None]] = set()
 

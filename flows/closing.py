@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,10 +17,10 @@ from typing import Any, Final
 
 import orjson
 
-from tasks.ledger import RunBusyError, RunRow
+from tasks.ledger import RunBusyError, RunRow, repeats
 from tasks.ledger.budget import run_scope
 from tasks.ledger.decided import about_run
-from tasks.ledger.runs import finish, plan_of
+from tasks.ledger.runs import finish, kept, plan_of, staged_until
 from tasks.reconcile import Reconciled, reconcile
 from tasks.reconcile.tables import TableFiles
 from tasks.records import NEEDS_A_PERSON, State
@@ -27,9 +28,12 @@ from tasks.records.contracts import contract
 from tasks.records.money import from_micros
 from tasks.report import CostFacts, cost_facts, html_page
 from tasks.runtime import Runtime
+from tasks.staging import Manifest, Part, Staging, keep, kept_parts, listed
 from tasks.storage import Missing
 from tasks.text import Text
 
+_NONE: Final = "[]"
+_DAY_US: Final = 86_400_000_000
 _STATES: Final = {
     "budget": State.STOPPED_BUDGET,
     "window": State.STOPPED_WINDOW,
@@ -82,9 +86,37 @@ def close_now(held: Runtime, run_id: str, folder: Path) -> Closed:
         summary = run_object(held, run, state, made, found, facts) | places
     _finish(held, run, state, summary)
     held.mark_ledger()
-    if state in {State.COMPLETED, State.COMPLETED_WITH_EXCEPTIONS}:
-        staging.remove_chunks(staging.manifest(plan_of(run)["manifest_sha256"]))
+    tidy = run.kept_chunks == _NONE or (run.kept_chunks and summary["revision"] == run.revision)
+    if state in {State.COMPLETED, State.COMPLETED_WITH_EXCEPTIONS} and not tidy:
+        keep_open(held, run, found, int(summary["revision"]))
     return Closed(summary, facts, found)
+
+
+def keep_open(held: Runtime, run: RunRow, found: Reconciled, revision: int) -> None:
+    """Delete an ended run's staged chunks, but for the records that may be asked again."""
+    staging = held.staging(plan_of(run)["staging"])
+    before = kept_parts(run.kept_chunks, staging.manifest(plan_of(run)["manifest_sha256"]))
+    wanted = found.open_records if held.profile.privacy.staging_days else {}
+    now = keep(staging, [part for part in before if part.chunk in wanted], wanted, f"r{revision}")
+    _replace(held, run, staging, now, before)
+
+
+def forget_staged(held: Runtime) -> list[str]:
+    """Delete what ended runs have staged longer than the profile allows, and return their ids."""
+    before = held.ledger.clock_us() - held.profile.privacy.staging_days * _DAY_US
+    old = held.ledger.read(partial(staged_until, profile=held.profile.name, before_us=before))
+    for run in old:
+        staging = held.staging(plan_of(run)["staging"])
+        chunks = staging.manifest(plan_of(run)["manifest_sha256"]).chunks
+        _replace(held, run, staging, (), {*chunks, *kept_parts(run.kept_chunks, Manifest((), chunks))})
+    return [run.run_id for run in old]
+
+
+def _replace(held: Runtime, run: RunRow, staging: Staging, now: Collection[Part], before: Collection[Part]) -> None:
+    """Write down what is staged from now on, then delete the rest: a death in between leaves too much."""
+    held.ledger.write(lambda connection: kept(connection, run.run_id, listed(now)))
+    names = {part.name for part in now}
+    staging.remove_parts([part for part in before if part.name not in names])
 
 
 def _stands(held: Runtime, run: RunRow) -> bool:
@@ -160,6 +192,8 @@ def run_object(
         "run_calls": whole[0],
         "run_money": money | whole[1],
         "throttled": facts.throttled,
+        "voided": facts.voided,
+        "repeats": {"calls": facts.repeats.calls, "amount": str(from_micros(facts.repeats.micros))},
         "duration_s": round(facts.duration_s, 1),
         "content": made.content,
         "decisions": list(made.decisions),
@@ -195,7 +229,7 @@ def _facts(held: Runtime, run: RunRow, found: Reconciled, revision: int, state: 
         "cap": booked.cap_micros if booked else 0,
         "enterprise_project": held.profile.account.enterprise_project_id,
     }
-    return cost_facts(
+    facts = cost_facts(
         held.ledger.cost_groups(run.run_id),
         run=head,
         saved=plan["saved"],
@@ -205,6 +239,9 @@ def _facts(held: Runtime, run: RunRow, found: Reconciled, revision: int, state: 
         duration_s=(held.ledger.clock_us() - started) / 1_000_000,
         quota={family.value: rate for family, rate in held.profile.limits.rate_per_s.items()},
     )
+    facts.repeats = held.ledger.read(partial(repeats.of_run, run_id=run.run_id))
+    facts.voided = found.voided
+    return facts
 
 
 def _write(

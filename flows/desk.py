@@ -9,8 +9,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from flows.press import Json, Profile, Who, Why, explained, opened, printed
-from flows.terminal import decision_of, doubt_of
+from flows.press import Date, Json, Profile, Who, Why, date_of, explained, opened, printed
+from flows.terminal import decision_of, doubt_of, exit_code, print_run
 
 desk = typer.Typer(no_args_is_help=True)
 in_doubt = typer.Typer(no_args_is_help=True, help="Calls that wait for a person.")
@@ -65,6 +65,61 @@ def cancel(profile: Profile, run_id: str, who: Who, why: Why, as_json: Json = Fa
         said = "it drains, writes results and report, and ends" if lives else "its process was gone: closed here"
         told = {"cancelled": run_id, "under_way": lives, "closed": closed}
         printed(told, as_json, lambda: typer.echo(f"cancelled {run_id}: {said}"))
+
+
+@desk.command()
+def void(
+    profile: Profile,
+    run_id: str,
+    who: Who,
+    why: Why,
+    file: Annotated[str, typer.Option("--file", help="One input file of the run, as its results name it.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Take a run's verdicts, or one file's, out of force: never relied on again, asked again, money kept as spent."""
+    from flows.voids import void_now
+
+    with explained(as_json), opened(profile) as held:
+        done = void_now(held, run_id, file, who=who, why=why)
+        revised = _closed(profile, held, [run_id, *done.relying])
+        told = {"void": done.target, "calls": done.calls, "relying": list(done.relying), "revised": revised}
+        lines = [f"void: {run_id} {file}, {done.calls} calls"]
+        lines += [f"{one['run_id']}: revision {one['revision']}" for one in revised]
+        printed(told, as_json, lambda: typer.echo("\n".join(lines)))
+
+
+@desk.command()
+def redrive(
+    profile: Profile,
+    who: Who,
+    why: Why,
+    run_id: Annotated[str, typer.Option("--run", help="The run; the latest where left out.")] = "",
+    outcomes: Annotated[
+        str,
+        typer.Option("--outcomes", help="failed, resent; in_doubt, unreadable, written_off decide to resend as well."),
+    ] = "failed,resent",
+    date: Date = "",
+    as_json: Json = False,
+) -> None:
+    """Ask again what failed or was resent in a run, and write its next revision."""
+    from pydantic import ValidationError
+
+    from flows.redrive import Redrive
+    from flows.redrive import redrive as redrive_flow
+    from flows.states import press
+    from tasks.text import Text
+
+    with explained(as_json), opened(profile) as held:
+        kinds = [one.strip() for one in outcomes.split(",") if one.strip()]
+        words = {"profile": profile, "run_id": run_id or None, "outcomes": kinds, "business_date": date_of(date)}
+        try:
+            order = Redrive.model_validate(words | {"reason": why, "name": who})
+        except ValidationError as error:
+            wrong = ", ".join(str(one["loc"][0]) for one in error.errors(include_input=False))
+            raise typer.BadParameter(f"{wrong}: not in the form that is asked for; see --help") from None
+        ended = press(redrive_flow, order)
+        print_run(ended, Text(held.profile.language), as_json=as_json)
+        raise typer.Exit(exit_code(ended["state"]))
 
 
 @desk.command()

@@ -58,7 +58,7 @@ def judge(*, ledger: Path, journal: Path, results: dict[str, pa.Table], planned:
         found.doubled += sum(count - 1 for count in refs.values()) + len(refs.keys() - wanted)
     calls = {row["call_id"]: row for row in rows_of(ledger, "calls")}
     requests = rows_of(journal, "requests")
-    _money(found, calls, requests)
+    _money(found, calls, requests, _allowed(calls, rows_of(ledger, "decisions")))
     for scope in rows_of(ledger, "budget"):
         found.over_cap += scope["certain_micros"] + scope["possible_micros"] > scope["cap_micros"]
     found.counts = {
@@ -71,14 +71,26 @@ def judge(*, ledger: Path, journal: Path, results: dict[str, pa.Table], planned:
     return found
 
 
-def _money(found: Judgement, calls: dict[str, dict[str, Any]], requests: list[dict[str, Any]]) -> None:
+def _allowed(calls: dict[str, dict[str, Any]], decisions: list[dict[str, Any]]) -> Counter[str]:
+    """How many more payments each question may have: one for each call that a decision lets be asked again."""
+    kinds = {row["decision"]: row["kind"] for row in decisions}
+    allowed: Counter[str] = Counter()
+    for call in calls.values():
+        by = {kinds[name] for name in (call["decision"], call["set_aside"]) if name}
+        allowed[call["question"]] += bool(by & {"resend", "redrive", "standing", "void"})
+    return allowed
+
+
+def _money(
+    found: Judgement, calls: dict[str, dict[str, Any]], requests: list[dict[str, Any]], allowed: Counter[str]
+) -> None:
     billed = [row for row in requests if row["billed"]]
     for row in billed:
         call = calls.get(row["uuid"])
         if call is None or call["charge"] == "none":
             found.unaccounted += 1
-    decided = {call["question"] for call in calls.values() if call["decision"]}
-    asked = Counter(row["input"] for row in billed if calls.get(row["uuid"], {}).get("question") not in decided)
-    found.paid_twice += sum(count - 1 for count in asked.values())
+    asked = Counter(row["input"] for row in billed)
+    question_of = {row["input"]: calls[row["uuid"]]["question"] for row in billed if row["uuid"] in calls}
+    found.paid_twice += sum(max(n - 1 - allowed[question_of.get(one, "")], 0) for one, n in asked.items())
     paid = {row["uuid"] for row in billed}
     found.wrong_charge += sum(call["charge"] == "certain" and name not in paid for name, call in calls.items())

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.closing import close_now
+from flows.redrive import Redrive, choose
 from tasks import ingest
 from tasks.approve import approved_cap
 from tasks.ledger.decided import Decision
@@ -67,7 +68,18 @@ class Nights:
     def verify(self, run: Any, during: Callable[[Night], None] | None = None) -> Night:
         cap = approved_cap(self.runtime.ledger, run, self.profile.money)
         assert cap is not None
-        night = open_night(self.runtime, run, cap)
+        return self.go(open_night(self.runtime, run, cap), during)
+
+    def redrive(self, run: Any, *kinds: str, during: Callable[[Night], None] | None = None) -> int:
+        """Ask again as the flow does; return how many records were chosen."""
+        words = {"profile": "test", "run_id": run.run_id, "outcomes": kinds or ("failed", "resent")}
+        run_id, count, cap = choose(self.runtime, Redrive.model_validate(words | {"reason": "because", "name": "Li"}))
+        if count:
+            held = self.runtime.ledger.run(run_id)
+            self.go(open_night(self.runtime, held, cap, on=dt.date(2026, 11, 26), again=True), during)
+        return count
+
+    def go(self, night: Night, during: Callable[[Night], None] | None = None) -> Night:
 
         async def go() -> None:
             if during:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, text
+from sqlalchemy import Connection, Row, and_, bindparam, or_, text
 from sqlalchemy.exc import IntegrityError
 
 from tasks.ledger.budget import book, month_scope, night_scope, run_scope, settle
@@ -70,7 +70,7 @@ Price = Callable[[str, int], int]
 
 _GATE: Final = text(
     "SELECT epoch, stop, (SELECT value FROM switches WHERE name = 'halt') AS halt, "
-    "(SELECT max(call_id) FROM calls WHERE question = :question AND voided = 0 AND open = 0 "
+    "(SELECT max(call_id) FROM calls WHERE question = :question AND voided = 0 AND set_aside = '' AND open = 0 "
     "AND outcome NOT IN ('', 'unreadable') AND ended_us > runs.as_of_us) AS answered "
     "FROM runs WHERE run_id = :run_id"
 )
@@ -170,7 +170,10 @@ _BY_RECORD: Final = (
 )
 _BY_QUESTION: Final = (
     calls.select()
-    .where(calls.c.question.in_(bindparam("questions", expanding=True)), calls.c.voided == 0)
+    .where(
+        calls.c.question.in_(bindparam("questions", expanding=True)),
+        or_(and_(calls.c.voided == 0, calls.c.set_aside == ""), calls.c.open == 1),
+    )
     .order_by(calls.c.sent_us)
 )
 
@@ -181,13 +184,13 @@ def of_records(connection: Connection, run_id: str, refs: Sequence[str]) -> list
 
 
 def of_questions(connection: Connection, questions: Sequence[str]) -> list[Row[Any]]:
-    """Return all calls of some questions that are not void, whichever run asked, oldest first."""
+    """Return all calls of some questions that stand or are open, whichever run asked, oldest first."""
     return list(connection.execute(_BY_QUESTION, {"questions": list(questions)}))
 
 
 _ENDED: Final = text(
     "SELECT chunk, count(DISTINCT record_ref) AS n FROM calls "
-    "WHERE run_id = :run_id AND (outcome <> '' OR open = 1) GROUP BY chunk"
+    "WHERE run_id = :run_id AND (open = 1 OR (outcome <> '' AND (set_aside = '' OR voided = 1))) GROUP BY chunk"
 )
 
 

@@ -19,7 +19,8 @@ from tasks.ledger.schema import calls, unsent
 
 _FREE: Final = text(
     "UPDATE calls SET open = 0, decision = :decision, outcome = CASE WHEN :end = 1 THEN 'failed' ELSE outcome END, "
-    "ended_us = coalesce(ended_us, :now) WHERE call_id = :call_id AND open = 1 AND state <> 'sent'"
+    "ended_us = CASE WHEN :end = 1 THEN :now ELSE coalesce(ended_us, :now) END "
+    "WHERE call_id = :call_id AND open = 1 AND state <> 'sent'"
 )
 
 

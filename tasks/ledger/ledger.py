@@ -20,6 +20,7 @@ from tasks.ledger.errors import LedgerError
 from tasks.ledger.opening import open_engine, prepare, sqlite_path
 from tasks.ledger.owners import Owner
 from tasks.ledger.schema import budget, calls, decisions, quota, switches, unsent
+from tasks.ledger.voids import refuse_void
 from tasks.ledger.writer import Writer
 
 T = TypeVar("T")
@@ -160,9 +161,11 @@ class Ledger:
 
         Raises:
             RunBusyError: a living process owns it.
+            LedgerError: it is void.
         """
 
         def work(connection: Connection) -> int:
+            refuse_void(connection, run_id)
             row = run_rows.by_id(connection, run_id)
             alive = bool(row and row.owner) and self.owner.is_alive(str(row.owner if row else ""))
             epoch = run_rows.take(connection, run_id, self.owner.name, owner_is_alive=alive, now_us=self.clock_us())

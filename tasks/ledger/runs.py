@@ -113,6 +113,17 @@ def stop(connection: Connection, run_id: str, reason: str) -> None:
     connection.execute(_STOP, {"run_id": run_id, "reason": reason})
 
 
+def staged_until(connection: Connection, profile: str, before_us: int) -> list[RunRow]:
+    """Return a profile's runs that ended before a moment and still have chunks in the store."""
+    chosen = select(runs).where(runs.c.profile == profile, runs.c.ended_us < before_us, runs.c.kept_chunks != "[]")
+    return list(connection.execute(chosen))
+
+
+def kept(connection: Connection, run_id: str, chunks: str) -> None:
+    """Write which staged chunks a run has left, as a JSON list."""
+    connection.execute(update(runs).where(runs.c.run_id == run_id).values(kept_chunks=chunks))
+
+
 def finish(connection: Connection, run_id: str, *, state: str, revision: int, closing: str, now_us: int) -> None:
     """Write how a run ended; its owner lets go."""
     connection.execute(

@@ -63,6 +63,7 @@ runs = Table(
     Column("started_us", BigInteger),
     Column("ended_us", BigInteger),
     Column("closing", Text, nullable=False, server_default=""),
+    Column("kept_chunks", Text, nullable=False, server_default=""),
     UniqueConstraint("profile", "source", "business_date", "sequence"),
 )
 
@@ -104,6 +105,7 @@ calls = Table(
     Column("ocr_id_match", String(10), nullable=False, server_default=""),
     Column("decision", String(40), nullable=False, server_default=""),
     Column("voided", Integer, nullable=False, server_default="0"),
+    Column("set_aside", String(40), nullable=False, server_default=""),
     Index("calls_by_record", "run_id", "record_ref"),
     Index("calls_by_question", "question"),
     Index("calls_by_owner", "state", "owner"),
@@ -119,6 +121,7 @@ unsent = Table(
     Column("reason", String(40), nullable=False),
     Column("open_call", String(64), nullable=False, server_default=""),
     Column("at_us", BigInteger, nullable=False),
+    Column("set_aside", String(40), nullable=False, server_default=""),
 )
 
 decisions = Table(

@@ -13,11 +13,13 @@ import orjson
 
 from tasks.ledger import Ledger, RunRow
 from tasks.ledger.runs import plan_of
+from tasks.ledger.voids import any_void, of_run, voided_among
 from tasks.reconcile.conserve import NotConservedError, Tally
 from tasks.reconcile.exceptions import exception_rows
 from tasks.reconcile.join import End, Facts, end_of, result_row
 from tasks.reconcile.tables import TableFiles
-from tasks.records import Outcome
+from tasks.reconcile.voided import Voided
+from tasks.records import MAY_BE_ASKED_AGAIN, Outcome
 from tasks.records.contracts import contract
 from tasks.settings import Profile
 from tasks.staging import Manifest, Staging
@@ -30,7 +32,10 @@ Row = dict[str, Any]
 
 @dataclass(slots=True)
 class Reconciled:
-    """What reconciling found: files written, outcomes, exceptions; `content` is a digest of what all rows say."""
+    """What reconciling found: files written, outcomes, exceptions, rows that are void.
+
+    `content` is a digest of what all rows say; `open_records` are those that may be asked again, by chunk.
+    """
 
     files: dict[Path, int]
     outcomes: Counter[str]
@@ -39,6 +44,8 @@ class Reconciled:
     first_exceptions: list[Row]
     money_by_outcome: Counter[str] = field(default_factory=Counter)
     content: str = ""
+    open_records: dict[int, set[str]] = field(default_factory=dict)
+    voided: int = 0
 
 
 def reconcile(
@@ -55,7 +62,8 @@ def reconcile(
     manifest = staging.manifest(plan["manifest_sha256"])
     text = Text(profile.language)
     facts = Facts(run.run_id, run.business_date, revision, run.stop, profile.policy.reverify_days, text)
-    join = _Join(run, facts, ledger, staging, manifest)
+    voids = ledger.read(lambda c: Voided(plan["files"], of_run(c, run.run_id), anything=any_void(c)))
+    join = _Join(run, facts, ledger, staging, manifest, voids)
     found = Reconciled({}, join.tally.outcomes, Counter(), Counter(), [])
     with (
         TableFiles(folder, contract("results"), text, xlsx_rows=profile.output.xlsx_rows) as results,
@@ -68,6 +76,7 @@ def reconcile(
             exceptions.write(_exceptions(rows, text, run, found))
         for table in (results, exceptions):
             table.note([*text.lines("report.consequence"), *text.lines("report.channel")])
+    found.open_records, found.voided = join.open_records, join.voided
     join.tally.check(plan["files"], {part.chunk: part.rows for part in manifest.chunks})
     join.tally.check_calls(sum(row.n for row in ledger.counts(run.run_id)))
     found.content = said.hexdigest()
@@ -82,7 +91,8 @@ def _said(rows: list[Row]) -> bytes:
 
 
 def _exceptions(rows: list[Row], text: Text, run: RunRow, found: Reconciled) -> list[Row]:
-    raised = [row for result in rows for row in exception_rows(result, text, run.business_date)]
+    at_work = [result for result in rows if result["voided"] == "no" or result["outcome"] in MAY_BE_ASKED_AGAIN]
+    raised = [row for result in at_work for row in exception_rows(result, text, run.business_date)]
     found.exceptions.update(row["class"] for row in raised)
     found.first_exceptions.extend(raised[: max(20 - len(found.first_exceptions), 0)])
     found.reasons.update(result["reason"] for result in rows if result["reason"])
@@ -92,7 +102,9 @@ def _exceptions(rows: list[Row], text: Text, run: RunRow, found: Reconciled) -> 
 class _Join:
     """One pass over the staged rows."""
 
-    def __init__(self, run: RunRow, facts: Facts, ledger: Ledger, staging: Staging, manifest: Manifest) -> None:
+    def __init__(
+        self, run: RunRow, facts: Facts, ledger: Ledger, staging: Staging, manifest: Manifest, voids: Voided
+    ) -> None:
         self._run = run
         self._facts = facts
         self._ledger = ledger
@@ -100,6 +112,10 @@ class _Join:
         self._manifest = manifest
         self._asked_for = self._targets()
         self._verdicts: dict[str, str] = {}
+        self._voids = voids
+        self._void_refs: set[str] = set()
+        self.open_records: dict[int, set[str]] = {}
+        self.voided = 0
         self.tally = Tally()
 
     def results(self) -> Iterator[list[Row]]:
@@ -107,6 +123,7 @@ class _Join:
         for part in self._manifest.rows:
             rows: list[Row] = self._staging.read(part).to_pylist()
             ends = self._ends(rows)
+            self._mark(rows, ends)
             yield [self._result(row, end) for row, end in zip(rows, ends, strict=True)]
 
     def _targets(self) -> set[str]:
@@ -136,6 +153,21 @@ class _Join:
                 end.verdict = self._verdicts[row["duplicate_of"]]
             ends.append(end)
         return ends
+
+    def _mark(self, rows: list[Row], ends: list[End]) -> None:
+        """Mark the rows that are void, and remember the records that are open."""
+        relied = [str(row["relied_on_call"]) or end.points_to for row, end in zip(rows, ends, strict=True)]
+        void_calls = self._void_among([name for name in relied if name])
+        for row, end, name in zip(rows, ends, relied, strict=True):
+            end.voided = self._voids.is_void(row, end) or name in void_calls or row["duplicate_of"] in self._void_refs
+            self.voided += end.voided
+            if end.voided and row["record_ref"] in self._asked_for:
+                self._void_refs.add(row["record_ref"])
+            if end.outcome in MAY_BE_ASKED_AGAIN and row["chunk"] >= 0:
+                self.open_records.setdefault(row["chunk"], set()).add(row["record_ref"])
+
+    def _void_among(self, names: list[str]) -> set[str]:
+        return self._ledger.read(lambda c: voided_among(c, names)) if self._voids.anything and names else set()
 
     def _result(self, row: Row, end: End) -> Row:
         result = result_row(row, end, self._facts)

@@ -47,6 +47,7 @@ class End:
     calls: list[Call] = field(default_factory=list)
     points_to: str = ""
     relied_on_run: str = ""
+    voided: bool = False
 
 
 def end_of(row: Mapping[str, Any], calls: list[Call], unsent: Call | None, stop: str, other: Call | None = None) -> End:
@@ -74,6 +75,7 @@ def result_row(row: Mapping[str, Any], end: End, facts: Facts) -> dict[str, Any]
     """Return a row of the results table, with `conflict_with` besides, which only exceptions tell."""
     charge, micros = charge_of(end.calls)
     call = end.call
+    due = next_due(end, facts.reverify_days)
     result: dict[str, Any] = {name: row[name] for name in _COPIED}
     result.update(
         run_id=facts.run_id,
@@ -95,9 +97,9 @@ def result_row(row: Mapping[str, Any], end: End, facts: Facts) -> dict[str, Any]
         request_id=call.request_id if call else "",
         charge=charge,
         amount=str(from_micros(micros)),
-        next_due=next_due(end, facts.reverify_days),
+        next_due=facts.business_date.isoformat() if end.voided and due else due,
         revision=facts.revision,
-        voided="no",
+        voided="yes" if end.voided else "no",
     )
     return result
 

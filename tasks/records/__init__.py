@@ -5,6 +5,7 @@
 
 from tasks.records.model import (
     CHANNEL,
+    MAY_BE_ASKED_AGAIN,
     NEEDS_A_PERSON,
     OPERATIONS,
     PAID_ANSWERS,
@@ -20,6 +21,7 @@ from tasks.records.model import (
 
 __all__ = [
     "CHANNEL",
+    "MAY_BE_ASKED_AGAIN",
     "NEEDS_A_PERSON",
     "OPERATIONS",
     "PAID_ANSWERS",

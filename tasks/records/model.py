@@ -105,6 +105,9 @@ NEEDS_A_PERSON: Final = frozenset(
 )
 """Outcomes that make a run `completed_with_exceptions` (exit code 3)."""
 
+MAY_BE_ASKED_AGAIN: Final = frozenset({Outcome.IN_DOUBT, Outcome.FAILED, Outcome.UNREADABLE})
+"""Outcomes that a redrive can ask again; their staged chunks are kept for it."""
+
 PAID_ANSWERS: Final = frozenset(
     {
         Outcome.VERIFIED,

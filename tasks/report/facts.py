@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
+from tasks.ledger.repeats import NONE, Repeats
 from tasks.records import OPERATIONS, Operation, Outcome
 from tasks.records.money import from_micros
 
@@ -64,6 +65,8 @@ class CostFacts:
     duration_s: float
     rates: dict[str, tuple[float, float]]
     rows: list[dict[str, Any]] = field(default_factory=list)
+    repeats: Repeats = NONE
+    voided: int = 0
 
     @property
     def bracket(self) -> tuple[Decimal, Decimal]:

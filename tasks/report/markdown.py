@@ -25,6 +25,7 @@ def cost_markdown(facts: CostFacts, text: Text) -> str:
             _head(facts.run, text),
             "",
             f"**{text('report.bracket_text', low=low, high=high)}**",
+            *_decided(facts, text),
             "",
             table(["", *heads], [_cells(name, line) for name, line in [*rows, (text("report.total"), facts.total)]]),
             "",
@@ -106,6 +107,13 @@ def plan_markdown(run: Any, plan: Mapping[str, Any], text: Text) -> str:
             f"{text('plan.approve')}: `{run.plan_hash}`",
         ]
     )
+
+
+def _decided(facts: CostFacts, text: Text) -> list[str]:
+    """Return what people's decisions did: calls that may be paid twice, rows that are void."""
+    repeats, amount = f"{facts.repeats.calls:,}", money(facts.repeats.micros)
+    said = ["", text("report.repeats_text", calls=repeats, amount=amount)] if facts.repeats.calls else []
+    return [*said, *(["", text("report.voided_text", count=f"{facts.voided:,}")] if facts.voided else [])]
 
 
 def _price(plan: Mapping[str, Any], text: Text) -> str:

@@ -261,9 +261,14 @@ class Money(Section):
 
 
 class Privacy(Section):
-    """Where what is personal lies between planning and the end of its run, sealed."""
+    """Where what is personal lies between planning and the end of its run, sealed, and for how long at most.
+
+    When a run has ended only the chunks in which something is open are kept, for a redrive, and no longer than
+    `staging_days`; 0: none is.
+    """
 
     staging: str
+    staging_days: Days = 14
 
 
 class Output(Section):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -118,9 +118,9 @@ class Staging:
         for name in self._names(manifest):
             self.objects.delete(f"{self.folder}/{name}")
 
-    def remove_chunks(self, manifest: Manifest) -> None:
-        """Delete the chunks, which hold names and numbers; the masked rows stay, to close the run again from."""
-        for part in manifest.chunks:
+    def remove_parts(self, parts: Collection[Part]) -> None:
+        """Delete some parts: those that hold names and numbers; from the masked rows a run is closed again."""
+        for part in parts:
             self.objects.delete(f"{self.folder}/{part.name}")
 
     def _names(self, manifest: Manifest) -> Iterator[str]:

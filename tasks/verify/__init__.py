@@ -7,6 +7,7 @@ task run at all.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -35,7 +36,16 @@ async def verify_chunk(run_id: str, chunk: int, label: str) -> None:  # noqa: AR
     await night.chunk(next(part for part in night.chunks if part.chunk == chunk))
 
 
-async def verify(profile: str, run: RunRow, cap_micros: int, watch: Watch, *, ready: Callable[[Night], None]) -> Night:
+async def verify(
+    profile: str,
+    run: RunRow,
+    cap_micros: int,
+    watch: Watch,
+    *,
+    ready: Callable[[Night], None],
+    on: dt.date | None = None,
+    again: bool = False,
+) -> Night:
     """Verify a run until nothing is open or it is stopped; return it, with its counts.
 
     Args:
@@ -44,11 +54,13 @@ async def verify(profile: str, run: RunRow, cap_micros: int, watch: Watch, *, re
         cap_micros: what may be spent at most, in millionths; the profile's own caps hold besides.
         watch: called every second or so with the progress.
         ready: called once with the night, before its first call; the place to connect signals to its gate.
+        on: the business date whose night the calls belong to; the run's own by default.
+        again: ask only what a redrive has chosen.
 
     Raises:
         RunBusyError: a living process owns the run.
     """
-    night = await asyncio.to_thread(open_night, runtime(profile), run, cap_micros)
+    night = await asyncio.to_thread(open_night, runtime(profile), run, cap_micros, on=on, again=again)
     _NIGHTS[run.run_id] = night
     ready(night)
     watching = asyncio.create_task(_watch(night.progress, watch))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row
-
-from tasks.ledger import RunRow
+from tasks.ledger import LedgerError, RunRow
 from tasks.ledger.budget import Cap, month_scope, night_scope, run_scope
+from tasks.ledger.ends import asked_again, ended
 from tasks.ledger.runs import plan_of
 from tasks.ledger.runs import stop as stop_run
 from tasks.pricing import month_of
@@ -20,7 +20,7 @@ from tasks.records import PAID_ANSWERS, Outcome
 from tasks.records.money import to_micros
 from tasks.runtime import Runtime
 from tasks.settings.profile import Canary
-from tasks.staging import Part, Staging
+from tasks.staging import Manifest, Part, Staging, kept_parts
 from tasks.verify.ask import Asker, ByteRoom
 from tasks.verify.gate import Gate
 from tasks.verify.progress import Progress
@@ -29,7 +29,7 @@ from tasks.verify.window import seconds_left
 
 @dataclass(slots=True)
 class Night:
-    """One run being verified by this process."""
+    """One run being verified by this process; `again`: only what a redrive has chosen."""
 
     runtime: Runtime
     run: RunRow
@@ -39,6 +39,7 @@ class Night:
     asker: Asker
     progress: Progress
     pacers: dict[str, Pacer]
+    again: bool = False
 
     async def verify(self, each: Callable[[Part], Awaitable[None]]) -> None:
         """Verify everything that is open, in the order of a night; `each` verifies one chunk (a Prefect task does)."""
@@ -46,7 +47,7 @@ class Night:
         await self.first_alone(parts)
         for canary in (True, False):
             await self._side_by_side([part for part in parts if part.canary is canary], each)
-            if canary:
+            if canary and not self.again:
                 await self.judge_canaries()
 
     async def chunk(self, part: Part, most: int | None = None) -> int:
@@ -70,6 +71,8 @@ class Night:
 
         Records whose end is not a call's are not counted there: such a chunk is looked into when its turn comes.
         """
+        if self.run.kept_chunks:  # what is open, taken out of its chunks when the run had ended
+            return list(self.chunks)
         ended = self.runtime.ledger.ended_by_chunk(self.run.run_id)
         for part in self.chunks:
             if ended.get(part.chunk, 0) >= part.rows:
@@ -106,16 +109,14 @@ class Night:
     def _open_rows(self, part: Part) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = self.staging.read(part).to_pylist()
         refs = [row["record_ref"] for row in rows]
-        ended = has_outcome(self.runtime.ledger.calls_of(self.run.run_id, refs))
-        ended |= self.runtime.ledger.unsent_of(self.run.run_id, refs).keys()
-        left = [row for row in rows if row["record_ref"] not in ended]
+        calls = self.runtime.ledger.calls_of(self.run.run_id, refs)
+        notes = list(self.runtime.ledger.unsent_of(self.run.run_id, refs).values())
+        done = ended(calls, notes)
+        if self.again:
+            done |= set(refs) - {one.record_ref for one in (*calls, *notes) if asked_again(one)}
+        left = [row for row in rows if row["record_ref"] not in done]
         self.progress.already_in(part.chunk, len(rows) - len(left))
         return left
-
-
-def has_outcome(calls: Sequence[Row[Any]]) -> set[str]:
-    """Return the records among `calls` that need no further call: answered for good, or waiting for a decision."""
-    return {call.record_ref for call in calls if call.outcome or call.open}
 
 
 def looks_wrong(outcomes: Counter[str], limits: Canary) -> bool:
@@ -128,13 +129,23 @@ def looks_wrong(outcomes: Counter[str], limits: Canary) -> bool:
     return 100 * other > limits.most_not_verified_pct * total or 100 * unknown > limits.most_unknown_pct * total
 
 
-def open_night(runtime: Runtime, run: RunRow, cap_micros: int) -> Night:
+def open_night(
+    runtime: Runtime, run: RunRow, cap_micros: int, *, on: dt.date | None = None, again: bool = False
+) -> Night:
     """Take a run over, under its caps, and make everything its calls need.
+
+    Args:
+        runtime: the profile's parts.
+        run: the run.
+        cap_micros: what may be spent at most.
+        on: the business date whose night the calls belong to; the run's own by default.
+        again: ask only what a redrive has chosen.
 
     Raises:
         RunBusyError: a living process owns the run.
+        LedgerError: it is void, or its staged records are gone.
     """
-    night = f"{run.profile}:{run.business_date.isoformat()}"
+    night = f"{run.profile}:{(on or run.business_date).isoformat()}"
     month = month_of(runtime.ledger.clock_us())
     epoch = runtime.ledger.take(run.run_id, _caps(runtime, run, night, month, cap_micros))
     summary = plan_of(run)
@@ -160,8 +171,16 @@ def open_night(runtime: Runtime, run: RunRow, cap_micros: int) -> Night:
         rng=runtime.rng,
         new_id=runtime.new_id,
     )
-    chunks = staging.manifest(summary["manifest_sha256"]).chunks
-    return Night(runtime, run, staging, chunks, gate, asker, progress, pacers)
+    chunks = _staged(run, staging.manifest(summary["manifest_sha256"]))
+    return Night(runtime, run, staging, chunks, gate, asker, progress, pacers, again)
+
+
+def _staged(run: RunRow, manifest: Manifest) -> tuple[Part, ...]:
+    """Return the chunks that are still staged; an ended run keeps only what is open."""
+    parts = kept_parts(run.kept_chunks, manifest)
+    if manifest.chunks and not parts:
+        raise LedgerError(f"the staged records of run {run.run_id} are gone: plan its date again with `run --replan`")
+    return parts
 
 
 def _caps(runtime: Runtime, run: RunRow, night: str, month: str, cap_micros: int) -> list[Cap]:

@@ -40,7 +40,7 @@ def row(**over: Any) -> dict[str, Any]:
 def call(**over: Any) -> Any:
     base = {
         "call_id": "c", "state": "answered", "outcome": "", "open": 0, "charge": "none", "price_micros": 0, "code": "", "verification_code": "",
-        "similarity": "", "request_id": "", "ocr_name_match": "", "ocr_id_match": "", "ended_us": 1_795_000_000_000_000, "sent_us": 1_795_000_000_000_000, "answer": "",
+        "similarity": "", "request_id": "", "ocr_name_match": "", "ocr_id_match": "", "ended_us": 1_795_000_000_000_000, "sent_us": 1_795_000_000_000_000, "answer": "", "set_aside": "",
     }  # fmt: skip
     return SimpleNamespace(**(base | over))
 
@@ -71,7 +71,9 @@ def test_outcomes_always_add_up_to_the_rows(story: list[tuple[str, list[Any], bo
         )
         mine = calls if disposition == "ask" else []
         unsent = (
-            SimpleNamespace(outcome="rejected", reason="bad_media", open_call="", at_us=1_795_000_000_000_001)
+            SimpleNamespace(
+                outcome="rejected", reason="bad_media", open_call="", at_us=1_795_000_000_000_001, set_aside=""
+            )
             if left
             else None
         )
@@ -118,10 +120,12 @@ def test_a_call_behind_no_row_fails_the_run() -> None:
         ([call(open=1, charge="possible")], None, "in_doubt"),
         (
             [call()],
-            SimpleNamespace(outcome="failed", reason="provider", open_call="", at_us=1_795_000_000_000_001),
+            SimpleNamespace(
+                outcome="failed", reason="provider", open_call="", at_us=1_795_000_000_000_001, set_aside=""
+            ),
             "failed",
         ),
-        ([], SimpleNamespace(outcome="in_doubt", reason="", open_call="c9", at_us=1), "in_doubt"),
+        ([], SimpleNamespace(outcome="in_doubt", reason="", open_call="c9", at_us=1, set_aside=""), "in_doubt"),
         ([], None, "not_attempted"),
     ],
 )
