@@ -7,6 +7,7 @@ back little by little.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -59,7 +60,7 @@ def lease(connection: Connection, lane: Lane, wanted: int, now_us: int) -> tuple
     An empty list means that others hold all of the near future: come back when the next free moment is near.
     """
     state = _lane(connection, lane, now_us)
-    interval = round(1_000_000 / state.rate_at(now_us, lane))
+    interval = math.ceil(1_000_000 / state.rate_at(now_us, lane))
     start = max(state.next_us, now_us)
     slots = [at for at in range(start, start + wanted * interval, interval) if at <= now_us + LEASE_US]
     free = start + len(slots) * interval

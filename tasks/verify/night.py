@@ -146,8 +146,7 @@ def open_night(
         LedgerError: it is void, or its staged records are gone.
     """
     night = f"{run.profile}:{(on or run.business_date).isoformat()}"
-    month = month_of(runtime.ledger.clock_us())
-    epoch = runtime.ledger.take(run.run_id, _caps(runtime, run, night, month, cap_micros))
+    epoch = runtime.ledger.take(run.run_id, _caps(runtime, run, night, cap_micros))
     summary = plan_of(run)
     staging = runtime.staging(summary["staging"])
     progress = Progress(total=sum(summary["operations"].values()))
@@ -183,12 +182,15 @@ def _staged(run: RunRow, manifest: Manifest) -> tuple[Part, ...]:
     return parts
 
 
-def _caps(runtime: Runtime, run: RunRow, night: str, month: str, cap_micros: int) -> list[Cap]:
+def _caps(runtime: Runtime, run: RunRow, night: str, cap_micros: int) -> list[Cap]:
+    """Return the caps a run's calls are booked under; a night may cross a month's end, so the next month's too."""
     money = runtime.profile.money
+    now = runtime.ledger.clock_us()
+    months = sorted({month_of(now + days * 86_400_000_000) for days in (0, 1, 28)})
     return [
         Cap(run_scope(run.run_id), min(cap_micros, to_micros(money.cap_run)), money.cap_run_calls),
         Cap(night_scope(night), to_micros(money.cap_night), money.cap_night_calls),
-        Cap(month_scope(month), to_micros(money.cap_month), money.cap_month_calls),
+        *(Cap(month_scope(month), to_micros(money.cap_month), money.cap_month_calls) for month in months),
     ]
 
 
