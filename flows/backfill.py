@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,6 +36,7 @@ from tasks.runtime import Runtime, runtime
 from tasks.text import Text
 from tasks.verify import verify
 from tasks.verify.night import Night
+from tasks.verify.signals import stop_on_signals
 
 
 @flow(name="backfill", flow_run_name=run_name, persist_result=False, validate_parameters=True)
@@ -141,7 +141,7 @@ async def approve(profile: str, run: RunRow) -> int | None:
 
 
 async def ask(profile: str, run: RunRow, cap_micros: int) -> None:
-    """Ask the provider until nothing is open or the run is stopped; SIGINT and SIGTERM stop it cleanly."""
+    """Ask the provider until nothing is open or the run is stopped; a signal stops it cleanly."""
     with Board(runtime(profile), run) as board:
 
         def begins(night: Night) -> None:
@@ -161,21 +161,6 @@ def ended(run: RunRow) -> dict[str, Any]:
     """Return the object of a run that had ended before."""
     found: dict[str, Any] = orjson.loads(run.closing)
     return found
-
-
-def stop_on_signals(night: Night) -> None:
-    """Let SIGINT and SIGTERM stop a run cleanly."""
-    loop = asyncio.get_running_loop()
-    pending: set[asyncio.Task[None]] = set()
-
-    def stop_now() -> None:
-        pending.add(asyncio.ensure_future(night.gate.stop("cancelled")))
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            loop.add_signal_handler(number, stop_now)
-        except (NotImplementedError, RuntimeError, ValueError):  # not the main thread, or not this platform
-            return
 
 
 def open_runtime(profile: str) -> Runtime:

@@ -16,7 +16,7 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
-from flows.backfill import ended, stop_on_signals
+from flows.backfill import ended
 from flows.close import close_run
 from flows.forms import Form, Name, ProfileName, Reason, RunId, words
 from flows.naming import run_name, today
@@ -32,6 +32,7 @@ from tasks.runtime import Runtime, runtime
 from tasks.text import Text
 from tasks.verify import verify
 from tasks.verify.night import Night
+from tasks.verify.signals import stop_on_signals
 
 Kind = Literal["failed", "resent", "in_doubt", "unreadable", "written_off"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import httpx
@@ -53,6 +54,7 @@ class IvsClient:
         self._auth = auth
         self._endpoint = endpoint.rstrip("/")
         self._answer_s = PATIENCE * read_timeout_s
+        self._waiting: set[asyncio.Timeout] = set()
         self._client = httpx.AsyncClient(
             auth=auth,
             transport=transport,
@@ -98,6 +100,14 @@ class IvsClient:
         if isinstance(self._auth, TokenAuth):
             await self._auth.renew()
 
+    def hurry(self, within_s: float) -> None:
+        """Wait for answers no longer than `within_s` from now on; a call whose answer comes later is in doubt."""
+        self._answer_s = min(self._answer_s, within_s)
+        ends = asyncio.get_running_loop().time() + within_s
+        for limit in self._waiting:
+            if not limit.expired() and (limit.when() or 0) > ends:
+                limit.reschedule(ends)
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._client.aclose()
@@ -105,11 +115,11 @@ class IvsClient:
     async def _exchange(self, body: Body, uuid: str, depart: Callable[[], Awaitable[None]], wire: Wire) -> Answer:
         content, digest = await body.with_uuid(uuid)
         request = self._client.build_request("POST", self._endpoint + body.path, content=content)
-        got = _Got()
+        got, limit = _Got(), asyncio.timeout(None)
+        hook = _Hook(depart, partial(self._wait_for, limit))
+        request.extensions |= {"depart": hook, "wire": wire, "payload_sha256": digest}
         try:
-            async with asyncio.timeout(None) as limit:
-                hook = _Hook(depart, limit, self._answer_s)
-                request.extensions |= {"depart": hook, "wire": wire, "payload_sha256": digest}
+            async with limit:
                 response = await self._client.send(request, stream=True)
                 wire.began, wire.status = True, response.status_code
                 await got.read(response)
@@ -120,7 +130,14 @@ class IvsClient:
                 raise
             else:
                 raise named from error
+        finally:
+            self._waiting.discard(limit)
         return self._judged(answer_of(wire.status, bytes(got.body), uuid, got.headers), request)
+
+    def _wait_for(self, limit: asyncio.Timeout) -> None:
+        """Set the time by which the answer must be whole."""
+        limit.reschedule(asyncio.get_running_loop().time() + self._answer_s)
+        self._waiting.add(limit)
 
     def _judged(self, answer: Answer, request: httpx.Request) -> Answer:
         """Let a refused token go, and say so where the fault may have been the token's."""
@@ -135,10 +152,10 @@ class IvsClient:
 
 
 class _Hook:
-    """Departs, then sets the time by which the answer must be whole; keeps what departing raised."""
+    """Departs, says so, and keeps what departing raised."""
 
-    def __init__(self, depart: Callable[[], Awaitable[None]], limit: asyncio.Timeout, answer_s: float) -> None:
-        self._depart, self._limit, self._answer_s = depart, limit, answer_s
+    def __init__(self, depart: Callable[[], Awaitable[None]], departed: Callable[[], None]) -> None:
+        self._depart, self._departed = depart, departed
         self.raised: BaseException | None = None
 
     async def __call__(self) -> None:
@@ -147,7 +164,7 @@ class _Hook:
         except BaseException as error:
             self.raised = error
             raise
-        self._limit.reschedule(asyncio.get_running_loop().time() + self._answer_s)
+        self._departed()
 
 
 class _Got:

@@ -117,6 +117,9 @@ async def _departing(
         except Exception as error:
             asked.raised = error
             raise _NotDeparted from error
+    if asked.wire.lost:
+        asked.raised = httpx.ConnectError("never sent: the connection was lost while the call waited to leave")
+        raise _NotDeparted from asked.raised
     asked.wire.began = True
 
 

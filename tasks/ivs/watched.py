@@ -26,9 +26,10 @@ _END: Final = re.compile(rb"\r?\n\r?\n")
 
 @dataclass(slots=True)
 class Wire:
-    """Facts of one exchange: whether a byte may have left, and the status of a whole status line."""
+    """Facts of one exchange: whether a byte may have left or the connection was lost before; a whole line's status."""
 
     began: bool = False
+    lost: bool = False
     status: int | None = None
 
 
@@ -63,11 +64,18 @@ class Watched(ResponseHandler):
         self._wire, self._head = CURRENT.get(), b""
         super().set_response_params(**params)
 
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Note that it was lost before a byte of the request left."""
+        if self._wire is not None and not self._wire.began:
+            self._wire.lost = True
+        super().connection_lost(exc)
+
     def data_received(self, data: bytes) -> None:
         """Look at what comes before aiohttp does."""
         wire = self._wire
         if wire is not None and wire.status is None:
             if not wire.began:
+                wire.lost = True
                 self.force_close()
                 self.abort()
                 return

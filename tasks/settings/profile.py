@@ -219,7 +219,8 @@ class Limits(Section):
     """Quota, concurrency, retries, chunks and time.
 
     `rate_per_s` is the provider's quota per family (reference 5: 10/s, per account); `headroom_pct` is kept free for
-    the way to the receiver; `shared_quota` puts both families under one.
+    the way to the receiver; `shared_quota` puts both families under one. A run that is told to stop waits `drain_s` for
+    the answers of the calls in flight; what comes later is in doubt.
     """
 
     rate_per_s: dict[Family, Annotated[float, Field(gt=0, le=100_000)]] = Field(
@@ -234,6 +235,7 @@ class Limits(Section):
     backoff_s: float = Field(default=0.5, gt=0, le=60)
     backoff_most_s: float = Field(default=30, gt=0, le=300)
     throttled_most_s: float = Field(default=600, ge=1, le=86_400)
+    drain_s: float = Field(default=10, ge=0, le=600)
     chunk_records: int = Field(default=0, ge=0, le=100_000)
     chunk_seconds: float = Field(default=10, gt=0, le=600)
     chunk_bytes: int = Field(default=256_000_000, ge=1_000_000)

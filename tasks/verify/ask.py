@@ -23,7 +23,7 @@ from tasks.records import PAID_ANSWERS, Operation, Outcome, Reason
 from tasks.settings import Limits
 from tasks.storage import Store
 from tasks.verify.fate import Next, Tries, after, ending
-from tasks.verify.gate import Gate
+from tasks.verify.gate import Gate, is_cancelled
 from tasks.verify.media import UnfitError, fetch
 from tasks.verify.progress import Progress
 
@@ -57,7 +57,7 @@ class Asker:
         """
         try:
             while not await self._asked(row, chunk):
-                await self.gate.enter()
+                self.gate.check()
         except UnfitError as unfit:
             await self._never_left(row, Outcome.REJECTED, unfit.reason.value)
         except CapReachedError:
@@ -70,9 +70,10 @@ class Asker:
 
     async def _asked(self, row: dict[str, Any], chunk: int) -> bool:
         """Ask, and tell whether the record has its end; False: another's call was in the way and has made room."""
-        await self.gate.enter()
+        self.gate.check()
         try:
             async with self.room.of(row["bytes"]):
+                self.gate.check()
                 body = await self._body(row)
                 await self._until_done(row, chunk, body)
         except OpenQuestionError:
@@ -98,18 +99,32 @@ class Asker:
                 await self._never_left(row, Outcome.FAILED, step.reason)
             if step.do != "again":
                 return
+            if is_cancelled():
+                raise asyncio.CancelledError
             tries = replace(tries, refused=tries.refused + 1, renewed=tries.renewed or step.renew)
-            await asyncio.sleep(self._pause(step, tries))
-            await self.gate.enter()
+            await self.gate.rest(self._pause(step, tries))
             call = anew(call, call_id=self.new_id(), attempt=call.attempt + 1, sent_us=0)
 
     async def _attempt(self, row: dict[str, Any], call: Departure, body: Body, tries: Tries) -> Next:
         pacer = self.pacers[call.family]
-        slot = await pacer.slot()
+        slot = await self.gate.unless_stopped(pacer.slot())
         call = replace(call, sent_us=slot, month=self.month_of(slot))
+        await self.gate.enter(ahead_s=(slot - self.ledger.clock_us()) / 1_000_000)
         try:
-            answer = await self.client.call(body, uuid=call.call_id, depart=partial(self._depart, call, pacer, slot))
+            return await self._tried(row, call, body, (pacer, slot, tries))
+        except BaseException:
+            self.gate.untried()
+            raise
+
+    async def _tried(self, row: dict[str, Any], call: Departure, body: Body, with_: tuple[Pacer, int, Tries]) -> Next:
+        pacer, slot, tries = with_
+        departed: list[Departure] = []
+        depart = partial(self._depart, call, pacer, slot, departed)
+        try:
+            answer = await self.client.call(body, uuid=call.call_id, depart=depart)
         except NeverSent as error:
+            for written in departed:
+                await asyncio.shield(self.ledger.withdraw(written))
             return await self._unreached(error, tries)
         self.progress.came(answer.kind)
         now = self.ledger.clock_us()
@@ -120,7 +135,7 @@ class Asker:
         await self.gate.note(in_doubt=answer.kind == "missing")
         return await self._next(answer, pacer, tries)
 
-    async def _depart(self, call: Departure, pacer: Pacer, slot: int) -> None:
+    async def _depart(self, call: Departure, pacer: Pacer, slot: int, departed: list[Departure]) -> None:
         """Write the call and wait for its moment, just before the first byte; take it back if it does not go."""
         self.gate.check()
         written = asyncio.ensure_future(self.ledger.depart(call))
@@ -131,6 +146,7 @@ class Asker:
         except BaseException:
             await asyncio.shield(self._take_back(call, written))
             raise
+        departed.append(call)
         self.progress.left()
 
     async def _take_back(self, call: Departure, written: asyncio.Future[None]) -> None:
@@ -151,7 +167,8 @@ class Asker:
         return step
 
     async def _unreached(self, error: NeverSent, tries: Tries) -> Next:
-        """Decide after a call that never began: nothing is in the ledger, nothing can be billed."""
+        """Decide after a call that never began: nothing stands in the ledger, nothing can be billed."""
+        self.gate.untried()
         self.progress.never_sent(type(error).__name__)
         if isinstance(error, RunStopper):
             return Next("stop", reason="account")
@@ -184,7 +201,7 @@ class Asker:
                     row, Outcome.UNREADABLE if unreadable else Outcome.IN_DOUBT, "", blocking.call_id
                 )
                 return True
-            await asyncio.sleep(0.1)
+            await self.gate.rest(0.1)
 
     async def _rely_on(self, row: dict[str, Any], calls: list[Any]) -> bool:
         answered = next((call for call in reversed(calls) if call.outcome in PAID_ANSWERS), None)

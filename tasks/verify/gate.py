@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from tasks.ledger import StoppedError
 from tasks.settings.profile import Breaker
+
+T = TypeVar("T")
 
 
 class Gate:
@@ -36,6 +40,7 @@ class Gate:
         self._in_a_row = 0
         self._in_all = 0
         self._probing = False
+        self._waits: set[asyncio.Future[Any]] = set()
         self.stopped = ""
 
     @property
@@ -44,27 +49,61 @@ class Gate:
         return not self._open.is_set()
 
     async def stop(self, reason: str) -> None:
-        """Let no further call go; the first reason stays."""
+        """Let no further call go, and nobody wait for one; the first reason stays."""
         if not self.stopped:
             self.stopped = reason
             self._open.set()
+            for wait in self._waits:
+                wait.cancel()
             await self._tell(reason)
 
-    async def enter(self) -> None:
-        """Wait while the breaker holds.
+    async def unless_stopped(self, awaited: Awaitable[T]) -> T:
+        """Return what `awaited` gives, unless the run is stopped first.
 
         Raises:
-            StoppedError: the run is stopped.
+            StoppedError: it was.
         """
-        while True:
-            self.check()
-            if self._open.is_set():
-                break
+        wait = asyncio.ensure_future(awaited)
+        self._waits.add(wait)
+        try:
+            return await wait
+        except asyncio.CancelledError:
+            if self.stopped and not is_cancelled():
+                raise StoppedError(self.stopped) from None
+            raise
+        finally:
+            self._waits.discard(wait)
+
+    async def rest(self, seconds: float) -> None:
+        """Wait, unless the run is stopped first; see `unless_stopped`."""
+        await self.unless_stopped(self._sleep(seconds))
+
+    async def enter(self, ahead_s: float = 0.0) -> None:
+        """Wait while the breaker holds; when it tries one call, let one in and the others wait for what comes of it.
+
+        Whoever was let in and did not send says so by `untried`.
+
+        Args:
+            ahead_s: how far ahead the call's moment lies.
+
+        Raises:
+            StoppedError: the run is stopped, or its window closes before that moment.
+        """
+        self.check()
+        while not self._open.is_set():
             await self._open.wait()
+            self.check()
         left = self._closes_in_s()
-        if left is not None and left <= 0:
+        if left is not None and left <= ahead_s:
             await self.stop("window")
         self.check()
+        if self._probing:
+            self._open.clear()
+
+    def untried(self) -> None:
+        """Give back what `enter` let in: the call did not leave."""
+        if self._probing:
+            self._open.set()
 
     def check(self, *, booked: bool = False) -> None:
         """Raise StoppedError where the run is stopped; a reached cap does not hold back what it has room for."""
@@ -86,6 +125,13 @@ class Gate:
 
     async def _pause(self) -> None:
         self._open.clear()
-        await self._sleep(self._breaker.pause_s)
+        with contextlib.suppress(StoppedError):
+            await self.rest(self._breaker.pause_s)
         self._probing = True
         self._open.set()
+
+
+def is_cancelled() -> bool:
+    """Tell whether somebody wants the running task to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

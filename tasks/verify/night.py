@@ -86,6 +86,11 @@ class Night:
             if not self.gate.stopped and await asyncio.to_thread(self._looks_wrong, part, limits):
                 await self.gate.stop("canary")
 
+    async def cancel(self) -> None:
+        """Let no further call go, and wait for the answers of those in flight no longer than `drain_s`."""
+        self.asker.client.hurry(self.runtime.profile.limits.drain_s)
+        await self.gate.stop("cancelled")
+
     async def _side_by_side(self, parts: list[Part], each: Callable[[Part], Awaitable[None]]) -> None:
         places = asyncio.Semaphore(self.runtime.profile.limits.chunks_at_once)
 

@@ -22,6 +22,7 @@ from tasks.reconcile import reconcile
 from tasks.runtime import Runtime
 from tasks.settings import Profile, Secrets
 from tasks.verify.night import open_night
+from tasks.verify.signals import stop_on_signals
 
 
 def main(folder: Path, *, again: bool = False) -> None:
@@ -53,7 +54,9 @@ async def verify(held: Runtime, run: Any) -> None:
     async def chunk(part: Any) -> None:
         await night.chunk(part)
 
+    stop_on_signals(night)
     await night.verify(chunk)
+    night.progress.ended = True
     await night.asker.client.aclose()
 
 

@@ -161,6 +161,9 @@ class World:
         self._close(runs)
         before = sum(request.billed for request in self.provider.requests)
         self.counts += judged(self.books, self.provider)
+        last = max((request.at_us for request in self.provider.requests), default=0)
+        closed = self.start_us + round(self.told.window_s * 1_000_000) if self.told.window_s else last
+        promise(last <= closed + 50_000, "a call was sent after its window closed")
         await self._night_after()
         self.counts["billed the night after"] += sum(r.billed for r in self.provider.requests) - before
         within_quota(self.granted, self._rates())
@@ -269,7 +272,7 @@ class World:
         for life, night in self.nights:
             context = contextvars.copy_context()
             context.run(LIFE.set, life)
-            task = self.loop.create_task(night.gate.stop("cancelled"), context=context)
+            task = self.loop.create_task(night.cancel(), context=context)
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def _halt(self, value: Any) -> None:

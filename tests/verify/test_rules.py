@@ -129,6 +129,50 @@ async def test_a_closed_window_stops_the_run() -> None:
     assert told == ["window"]
 
 
+async def test_after_its_pause_the_breaker_lets_one_call_in_and_the_others_wait_for_what_comes_of_it() -> None:
+    made, _ = gate()
+    for _ in range(3):
+        await made.note(in_doubt=True)
+    await made.enter()
+    others = [asyncio.ensure_future(made.enter()) for _ in range(4)]
+    await asyncio.sleep(0.01)
+    assert not any(other.done() for other in others)
+    made.untried()
+    await asyncio.sleep(0.01)
+    assert [other.done() for other in others] == [True, False, False, False], "who did not send makes room for one"
+    await made.note(in_doubt=False)
+    await asyncio.gather(*others)
+
+
+async def test_a_stop_ends_every_wait_at_once() -> None:
+    made, _ = gate()
+    never = asyncio.get_running_loop().create_future()
+    wait = asyncio.ensure_future(made.unless_stopped(never))
+    await asyncio.sleep(0)
+    await made.stop("halted")
+    with pytest.raises(StoppedError, match="halted"):
+        await wait
+
+
+async def test_who_is_cancelled_while_waiting_is_cancelled_even_when_the_run_stops_too() -> None:
+    made, _ = gate()
+    never = asyncio.get_running_loop().create_future()
+    wait = asyncio.ensure_future(made.unless_stopped(never))
+    await asyncio.sleep(0)
+    wait.cancel()
+    await made.stop("halted")
+    with pytest.raises(asyncio.CancelledError):
+        await wait
+
+
+async def test_no_call_is_let_in_whose_moment_lies_behind_the_windows_end() -> None:
+    made, told = gate(closes_in_s=lambda: 0.3)
+    await made.enter(ahead_s=0.2)
+    with pytest.raises(StoppedError, match="window"):
+        await made.enter(ahead_s=0.4)
+    assert told == ["window"]
+
+
 CHINA = ZoneInfo("Asia/Shanghai")
 NIGHT = Window(opens=dt.time(22), closes=dt.time(6))
 

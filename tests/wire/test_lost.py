@@ -242,13 +242,15 @@ async def test_an_answer_that_comes_before_its_question_is_no_answer() -> None:
         await asyncio.sleep(0.1)
 
     async with scripted(play) as server, client(server.url) as of:
-        answer = await of.call(await body(of), uuid="u1", depart=depart)
-        assert row(answer) == (*MISSING, None)
+        with pytest.raises(NeverSent):
+            await of.call(await body(of), uuid="u1", depart=depart)
         assert sum(len(visit.received) for visit in server.visits) == 0
 
 
-async def test_a_connection_closed_while_the_hook_waits_leaves_a_doubt_and_no_second_try() -> None:
-    """Nothing left, but the departure is on record by then: it is counted as possible, the safe side."""
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+async def test_a_connection_lost_while_the_hook_waits_was_never_sent(tls: bool) -> None:
+    """Nothing left, and it is known: the departure on record can be taken back."""
+    server_side, client_side = tls_pair() if tls else (None, None)
 
     async def play(visit: Visit) -> None:
         await asyncio.sleep(0.05)
@@ -256,9 +258,10 @@ async def test_a_connection_closed_while_the_hook_waits_leaves_a_doubt_and_no_se
     async def depart() -> None:
         await asyncio.sleep(0.2)
 
-    async with scripted(play) as server, client(server.url) as of:
-        assert row(await of.call(await body(of), uuid="u1", depart=depart)) == (*MISSING, None)
-        assert len(server.visits) == 1
+    async with scripted(play, server_side) as server, client(server.url, tls=client_side) as of:
+        with pytest.raises(NeverSent):
+            await of.call(await body(of), uuid="u1", depart=depart)
+        assert (len(server.visits), server.requests) == (1, 0)
 
 
 async def test_what_the_hook_raises_keeps_its_cause_and_takes_nothing_on() -> None:
