@@ -37,13 +37,15 @@ def tls_pair() -> tuple[ssl.SSLContext, ssl.SSLContext]:
 
 
 @asynccontextmanager
-async def client(url: str, *, tls: ssl.SSLContext | None = None, read_s: float = 0.3) -> AsyncIterator[IvsClient]:
+async def client(
+    url: str, *, tls: ssl.SSLContext | None = None, read_s: float = 0.3, connect_s: float = 20
+) -> AsyncIterator[IvsClient]:
     made = IvsClient(
         endpoint=url,
         project_id="p",
         auth=AkSkAuth(Secret("a"), Secret("s")),
         transport=WireTransport(tls=tls),
-        connect_timeout_s=1,
+        connect_timeout_s=connect_s,
         read_timeout_s=read_s,
     )
     try:
@@ -287,7 +289,7 @@ async def test_a_handshake_that_never_ends_was_never_sent() -> None:
     async def play(visit: Visit) -> None:
         await asyncio.sleep(3)
 
-    async with scripted(play) as server, client(server.url.replace("http:", "https:")) as of:
+    async with scripted(play) as server, client(server.url.replace("http:", "https:"), connect_s=1) as of:
         with pytest.raises(NeverSent, match="ConnectTimeout"):
             await of.call(await body(of), uuid="u1", depart=go)
 

@@ -38,13 +38,15 @@ def trusting() -> ssl.SSLContext:
 
 
 @asynccontextmanager
-async def client(url: str, *, tls: ssl.SSLContext | None = None, read_s: float = 0.5) -> AsyncIterator[IvsClient]:
+async def client(
+    url: str, *, tls: ssl.SSLContext | None = None, read_s: float = 0.5, connect_s: float = 20
+) -> AsyncIterator[IvsClient]:
     made = IvsClient(
         endpoint=url,
         project_id="p",
         auth=AkSkAuth(Secret("a"), Secret("s")),
         transport=WireTransport(tls=tls),
-        connect_timeout_s=1,
+        connect_timeout_s=connect_s,
         read_timeout_s=read_s,
     )
     try:
