@@ -94,8 +94,8 @@ class Build:
             return _Kept(self._row(item.record) | turned_away(item.outcome, item.reason, item.column))
         record = with_grounds(item, self.profile.policy)
         choice = choose(record, self.profile.policy, self.on)
-        told = {"required_check": choice.check.value, "rule": choice.rule, "conflict_with": conflict}
-        row = self._row(record) | told
+        row = self._row(record)
+        row.update(required_check=choice.check.value, rule=choice.rule, conflict_with=conflict)
         if choice.kept_back:
             return _Kept(row | turned_away(*choice.kept_back))
         return _Willing(record, choice, row)
@@ -116,9 +116,8 @@ class Build:
         if screened.reason is not None:
             return _Kept(item.row | turned_away(Outcome.REJECTED, screened.reason, screened.column), check.value)
         asked = questions(item.record, check, screened.media, self._options(item.record), self.names)
-        told = {"performed_check": check.value, "question": asked[0], "media_note": "; ".join(screened.notes)}
-        row = item.row | told
-        return _Asked(item.record, item.choice, row, screened, asked)
+        item.row.update(performed_check=check.value, question=asked[0], media_note="; ".join(screened.notes))
+        return _Asked(item.record, item.choice, item.row, screened, asked)
 
     def _options(self, record: Record) -> Options:
         policy = self.profile.policy
@@ -126,7 +125,8 @@ class Build:
 
     def _place(self, item: _Asked, first: str, past: Past) -> None:
         known = past.known(item.questions)
-        row = item.row | before(known)
+        row = item.row
+        row.update(before(known))
         if first != row["record_ref"]:
             self.draft.keep(row | {"disposition": "duplicate", "duplicate_of": first}, spared=item.choice.check.value)
         elif known and still_serves(known, self.profile.policy.reverify_days, self.as_of_us):
@@ -136,9 +136,9 @@ class Build:
 
     def _ask(self, item: _Asked, row: Row, under: int) -> None:
         """Stage a record to be asked, its question under the key by which the ledger knows it as open."""
-        row = row | {"disposition": "ask", "question": item.questions[under]}
+        row.update(disposition="ask", question=item.questions[under])
         call = call_row(
             item.record, item.choice.check, item.screened.media, self._options(item.record), self.names, under
         )
-        told = {"record_ref": row["record_ref"], "question": row["question"], "bytes": item.screened.held_bytes}
-        self.draft.ask(row, call | told)
+        call.update(record_ref=row["record_ref"], question=row["question"], bytes=item.screened.held_bytes)
+        self.draft.ask(row, call)

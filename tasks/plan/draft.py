@@ -54,7 +54,7 @@ class Draft:
         self._count(row)
         if spared:
             self.saved[row["disposition"]][spared] += 1
-        self._add({**row, "chunk": -1})
+        self._add(row, -1)
 
     def ask(self, row: dict[str, Any], call: dict[str, Any]) -> None:
         """Take a row that will be asked, with what its call needs."""
@@ -65,7 +65,7 @@ class Draft:
         chunk = self._chunk_for(operation)
         chunk.rows.append(call)
         chunk.bytes += call["bytes"]
-        self._add({**row, "chunk": chunk.number})
+        self._add(row, chunk.number)
         if self._full(chunk, operation):
             self._stage((operation, chunk.canary))
 
@@ -121,7 +121,8 @@ class Draft:
         digest, _size = self._staging.write(name, chunk.rows, CHUNKS)
         self._chunks.append(Part(name, len(chunk.rows), digest, chunk.number, key[0], chunk.canary))
 
-    def _add(self, row: dict[str, Any]) -> None:
+    def _add(self, row: dict[str, Any], chunk: int) -> None:
+        row["chunk"] = chunk
         self._rows.append(row)
         if len(self._rows) >= ROWS_IN_PART:
             self._flush()

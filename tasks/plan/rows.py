@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 from tasks.plan.reuse import Known
@@ -64,6 +65,7 @@ def relied_on(known: Known) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=4_096)
 def expiry_status(valid_to: str, on: dt.date, expiring_days: int) -> str:
     """Tell of a document's last day: ``valid expiring expired long_term not_given`` or ``unclear``."""
     text = valid_to.strip()
