@@ -17,6 +17,7 @@ from tasks.ledger.voids import any_void, of_run, voided_among
 from tasks.reconcile.conserve import NotConservedError, Tally
 from tasks.reconcile.exceptions import exception_rows
 from tasks.reconcile.join import End, Facts, end_of, result_row
+from tasks.reconcile.pointed import Pointed
 from tasks.reconcile.tables import TableFiles
 from tasks.reconcile.voided import Voided
 from tasks.records import MAY_BE_ASKED_AGAIN, Outcome
@@ -66,6 +67,7 @@ def reconcile(
     join = _Join(run, facts, ledger, staging, manifest, voids)
     found = Reconciled({}, join.tally.outcomes, Counter(), Counter(), [])
     with (
+        join.pointed,
         TableFiles(folder, contract("results"), text, xlsx_rows=profile.output.xlsx_rows) as results,
         TableFiles(folder, contract("exceptions"), text, xlsx_rows=profile.output.xlsx_rows) as exceptions,
     ):
@@ -110,10 +112,8 @@ class _Join:
         self._ledger = ledger
         self._staging = staging
         self._manifest = manifest
-        self._asked_for = self._targets()
-        self._verdicts: dict[str, str] = {}
         self._voids = voids
-        self._void_refs: set[str] = set()
+        self.pointed = Pointed()
         self.open_records: dict[int, set[str]] = {}
         self.voided = 0
         self.tally = Tally()
@@ -121,17 +121,12 @@ class _Join:
     def results(self) -> Iterator[list[Row]]:
         """Yield result rows, part by part; a duplicate carries the verdict of the row it points to."""
         for part in self._manifest.rows:
+            self.pointed.expect(set(self._staging.read(part).column("duplicate_of").to_pylist()) - {""})
+        for part in self._manifest.rows:
             rows: list[Row] = self._staging.read(part).to_pylist()
             ends = self._ends(rows)
             self._mark(rows, ends)
             yield [self._result(row, end) for row, end in zip(rows, ends, strict=True)]
-
-    def _targets(self) -> set[str]:
-        """Return the rows that duplicates point to: the only ones whose verdict is kept in memory."""
-        found: set[str] = set()
-        for part in self._manifest.rows:
-            found.update(self._staging.read(part).column("duplicate_of").unique().to_pylist())
-        return found - {""}
 
     def _ends(self, rows: list[Row]) -> list[End]:
         calls: dict[str, list[Any]] = {}
@@ -146,12 +141,7 @@ class _Join:
             ref = row["record_ref"]
             unsent = written.get(ref)
             other = others.get(unsent.open_call) if unsent else None
-            end = end_of(row, calls.get(ref, []), unsent, self._facts.stop, other)
-            if ref in self._asked_for:
-                self._verdicts[ref] = end.verdict or str(end.outcome)
-            if end.outcome == Outcome.DUPLICATE:
-                end.verdict = self._verdicts[row["duplicate_of"]]
-            ends.append(end)
+            ends.append(end_of(row, calls.get(ref, []), unsent, self._facts.stop, other))
         return ends
 
     def _mark(self, rows: list[Row], ends: list[End]) -> None:
@@ -159,12 +149,22 @@ class _Join:
         relied = [str(row["relied_on_call"]) or end.points_to for row, end in zip(rows, ends, strict=True)]
         void_calls = self._void_among([name for name in relied if name])
         for row, end, name in zip(rows, ends, relied, strict=True):
-            end.voided = self._voids.is_void(row, end) or name in void_calls or row["duplicate_of"] in self._void_refs
+            end.voided = self._voids.is_void(row, end) or name in void_calls
+        self._repeat(rows, ends)
+        for row, end in zip(rows, ends, strict=True):
             self.voided += end.voided
-            if end.voided and row["record_ref"] in self._asked_for:
-                self._void_refs.add(row["record_ref"])
             if end.outcome in MAY_BE_ASKED_AGAIN and row["chunk"] >= 0:
                 self.open_records.setdefault(row["chunk"], set()).add(row["record_ref"])
+
+    def _repeat(self, rows: list[Row], ends: list[End]) -> None:
+        """Give duplicates the verdict of the row they point to, which stands before them; they are void as it is."""
+        ended = zip(rows, ends, strict=True)
+        self.pointed.note((row["record_ref"], end.verdict or str(end.outcome), end.voided) for row, end in ended)
+        targets = self.pointed.of([row["duplicate_of"] for row in rows if row["duplicate_of"]])
+        for row, end in zip(rows, ends, strict=True):
+            if end.outcome == Outcome.DUPLICATE:
+                end.verdict, void = targets[row["duplicate_of"]]
+                end.voided |= void
 
     def _void_among(self, names: list[str]) -> set[str]:
         return self._ledger.read(lambda c: voided_among(c, names)) if self._voids.anything and names else set()
