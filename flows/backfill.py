@@ -44,7 +44,7 @@ async def backfill(order: Order) -> Ended:
     """Verify a night's records, and write results and cost report.
 
     Args:
-        order: profile and business date.
+        order: 选择配置与业务日期；提交后即开始核验 · profile and business date; it begins when this is sent
     """
     ended = await night(order)
     await until_heard()

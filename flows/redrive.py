@@ -8,7 +8,6 @@ run's results get their next revision. Pressed again it goes on with what is lef
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 from functools import partial
 from typing import Literal
 
@@ -18,7 +17,7 @@ from pydantic import Field
 
 from flows.backfill import ended
 from flows.close import close_run
-from flows.forms import Form, Name, ProfileName, Reason, RunId, words
+from flows.forms import BusinessDate, Form, Name, ProfileName, Reason, RunId, words
 from flows.naming import run_name, today
 from flows.progress import Board
 from flows.states import Ended, ends
@@ -50,7 +49,7 @@ class Redrive(Form):
     )
     reason: Reason
     name: Name
-    business_date: dt.date | None = Field(
+    business_date: BusinessDate | None = Field(
         default=None, title=words("form.business_date"), description=words("form.caps_of")
     )
 
@@ -60,7 +59,7 @@ async def redrive(order: Redrive) -> Ended:
     """Ask again what a person chose, and write the run's next revision.
 
     Args:
-        order: which records, who, and why.
+        order: 选择批次与记录，填写姓名与原因 · which records, who orders it, and why
     """
     text = Text(runtime(order.profile).profile.language)
     run_id, count, cap = await _choose_task(order)
