@@ -24,7 +24,7 @@ from flows.forms import Order
 from flows.naming import call_it, run_name, today
 from flows.progress import Board
 from flows.states import Ended, ends
-from flows.telling import card, until_heard
+from flows.telling import card, to_its_end, until_heard
 from tasks import ingest
 from tasks.approve import approved_cap
 from tasks.ledger import RunRow
@@ -148,7 +148,8 @@ async def ask(profile: str, run: RunRow, cap_micros: int) -> None:
             board.watch(night)
             stop_on_signals(night)
 
-        await verify(profile, run, cap_micros, board.show, ready=begins)
+        with to_its_end():
+            await verify(profile, run, cap_micros, board.show, ready=begins)
 
 
 def stopped_input(order: Order, problem: str) -> dict[str, Any]:

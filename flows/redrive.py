@@ -21,6 +21,7 @@ from flows.forms import BusinessDate, Form, Name, ProfileName, Reason, RunId, wo
 from flows.naming import run_name, today
 from flows.progress import Board
 from flows.states import Ended, ends
+from flows.telling import to_its_end
 from tasks.ledger import LedgerError, RunBusyError, RunRow, redrives
 from tasks.ledger.budget import run_scope
 from tasks.ledger.decided import Decision
@@ -106,7 +107,8 @@ async def ask_again(order: Redrive, run: RunRow, cap_micros: int) -> None:
             board.watch(night)
             stop_on_signals(night)
 
-        await verify(order.profile, run, cap_micros, board.show, ready=begins, on=on, again=True)
+        with to_its_end():
+            await verify(order.profile, run, cap_micros, board.show, ready=begins, on=on, again=True)
     if run.stop:
         await held.ledger.awrite(lambda connection: stop(connection, run.run_id, run.stop))
 
