@@ -43,13 +43,13 @@ def test_a_cancelled_night_drains_writes_results_and_goes_on_when_retry_is_press
     house = House(server, twin, tmp_path, 240, 60, account={"read_timeout_s": 60})
     flow_run = started(house, 30)
     twin.faults({"fault": "latency", "args": {"seconds": 60}})
-    until(lambda: house.under_way() >= 10, "no call is held back")
+    until(lambda: house.under_way() == driver.IN_FLIGHT, "no call is held back")
     server.set_state(flow_run, "CANCELLING")
     until(lambda: server.run(flow_run)["state"]["name"] == "Cancelled", "it is not cancelled within the half minute")
     twin.faults()
     found = house.judge()
     assert found.clean, found
-    assert 10 <= found.counts["in doubt"] <= driver.IN_FLIGHT, found
+    assert 0 < found.counts["in doubt"] <= driver.IN_FLIGHT, found
     asked = len(twin.journal())
     server.set_state(flow_run, "SCHEDULED", "AwaitingRetry")
     run = server.ended(flow_run)
