@@ -9,12 +9,14 @@ from typing import Annotated, Final
 import orjson
 import typer
 
+from flows.books import books
 from flows.desk import desk
 from flows.press import Date, Json, Profile, date_of, explained, opened, printed
 from flows.terminal import call_of, exit_code, print_run, unsent_of
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(desk)
+app.add_typer(books, name="ledger")
 HOME: Final = Path("~/.ivs-backfill")
 
 
