@@ -135,7 +135,7 @@ class Nights:
 
     def judge(self) -> Judgement:
         return judge(
-            ledger=self.profile.ledger_url,
+            ledger=self.profile.home / "ledger.sqlite",
             journal=self.twin.at.journal,
             results=self.results,
             planned=self.planned,

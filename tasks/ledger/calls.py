@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from tasks.ledger.budget import book, month_scope, night_scope, run_scope, settle
 from tasks.ledger.errors import FencedError, OpenQuestionError, StoppedError
 from tasks.ledger.schema import calls
+from tasks.ledger.standing import Standing, free_doubt
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,6 @@ Price = Callable[[str, int], int]
 
 _GATE: Final = text(
     "SELECT epoch, stop, (SELECT value FROM switches WHERE name = 'halt') AS halt, "
-    "(SELECT count(*) FROM owners WHERE owner = :owner AND ended_us IS NULL) AS lives, "
     "(SELECT max(call_id) FROM calls WHERE question = :question AND voided = 0 AND set_aside = '' AND open = 0 "
     "AND outcome NOT IN ('', 'unreadable') AND ended_us > runs.as_of_us) AS answered "
     "FROM runs WHERE run_id = :run_id"
@@ -96,18 +96,17 @@ _TIER: Final = text(
 _STATE: Final = text("SELECT state FROM calls WHERE call_id = :call_id")
 
 
-def depart(connection: Connection, call: Departure) -> None:
-    """Write a call as `sent`, if it may leave: epoch, owner, halt, stop flag, answered or open question, caps.
+def depart(connection: Connection, call: Departure, standing: Standing | None = None) -> None:
+    """Write a call as `sent`, if it may leave: epoch, halt, stop flag, answered or open question, caps.
+
+    A doubt in its way is freed where a `standing` decision covers it.
 
     Raises:
         FencedError, StoppedError, CapReachedError, OpenQuestionError: it may not; nothing is kept.
     """
-    asked = {"run_id": call.run_id, "question": call.question, "owner": call.owner}
-    gate = connection.execute(_GATE, asked).one()
+    gate = connection.execute(_GATE, {"run_id": call.run_id, "question": call.question}).one()
     if gate.epoch != call.epoch:
         raise FencedError(f"run {call.run_id} has a newer owner")
-    if not gate.lives:
-        raise FencedError("this process was taken for dead by another: its calls are in doubt, it may send no more")
     if gate.halt:
         raise StoppedError("halted")
     if gate.stop:
@@ -115,6 +114,8 @@ def depart(connection: Connection, call: Departure) -> None:
     if gate.answered:
         raise OpenQuestionError(f"record {call.record_ref}: the same question was answered after this was planned")
     book(connection, call.scopes, call.worst_micros)
+    if standing is not None:
+        free_doubt(connection, call, standing)
     try:
         connection.execute(_INSERT, asdict(call))
     except IntegrityError as error:
@@ -128,8 +129,7 @@ def end(connection: Connection, call: Departure, ending: Ending, price: Price) -
         return
     cost = _cost(connection, call, ending, price)
     stays_open = int(ending.state == "in_doubt" or ending.answer == "unreadable")
-    values = {name: _storable(value) for name, value in asdict(ending).items()}
-    values |= {"call_id": call.call_id, "open": stays_open, "price": cost}
+    values = asdict(ending) | {"call_id": call.call_id, "open": stays_open, "price": cost}
     connection.execute(_END, values)
     if ending.charge == "certain":
         settle(connection, call.scopes, worst=call.worst_micros, certain=cost, back=0)
@@ -142,11 +142,6 @@ def withdraw(connection: Connection, call: Departure, ended_us: int) -> None:
     end(connection, call, Ending("withdrawn", "", "none", ended_us), lambda _family, _calls: 0)
 
 
-def _storable(value: Any) -> Any:
-    """Take out what a database can't hold (NUL, lone surrogates): a strange answer is still an answer."""
-    return value.replace("\0", "").encode("utf-8", "replace").decode() if isinstance(value, str) else value
-
-
 def _cost(connection: Connection, call: Departure, ending: Ending, price: Price) -> int:
     if ending.charge == "none":
         return 0
@@ -156,10 +151,16 @@ def _cost(connection: Connection, call: Departure, ending: Ending, price: Price)
     return price(call.family, so_far)
 
 
+_ORPHANS: Final = text("SELECT DISTINCT owner FROM calls WHERE state = 'sent'")
 _DOUBT: Final = text(
     "UPDATE calls SET state = 'in_doubt', answer = 'missing', charge = 'possible', ended_us = :now "
     "WHERE state = 'sent' AND owner = :owner"
 )
+
+
+def orphan_owners(connection: Connection) -> list[str]:
+    """Return the owners of all calls that are `sent`."""
+    return list(connection.execute(_ORPHANS).scalars())
 
 
 def doubt_all_of(connection: Connection, owner: str, now_us: int) -> int:

@@ -127,6 +127,9 @@ class Policy(Section):
     than checked less than its level asks. `purpose`, `legal_basis` and `consent_ref` stand for records whose row has
     none. With `face_law` a three-factor check needs purpose, legal basis, consent reference, the number of an
     `impact_assessment`, and a known age of 14 or more.
+
+    `in_doubt` says what a call without an answer waits for: `hold`, a person; or `reask_below`, a later night, which
+    asks it again once while the worst cases of these repeats stay within that amount a night. `set_by` answers for it.
     """
 
     version: str = "1"
@@ -158,6 +161,9 @@ class Policy(Section):
     impact_assessment: str = ""
     minimum_age: int = Field(default=0, ge=0, le=150)
     expiring_days: Days = 90
+    in_doubt: Literal["hold", "reask_below"] = "hold"
+    reask_below: Amount = Decimal(0)
+    set_by: str = ""
 
     @field_validator("rules")
     @classmethod
@@ -169,6 +175,16 @@ class Policy(Section):
                     f"rule {rule.name!r} is never reached: {before.name!r} before it fits the same records"
                 )
         return rules
+
+    @model_validator(mode="after")
+    def _a_standing_decision_has_an_amount_and_a_name(self) -> Policy:
+        if self.in_doubt == "reask_below" and not (self.reask_below and self.set_by):
+            raise ValueError(
+                "in_doubt = 'reask_below' needs an amount a night, reask_below, and set_by: who answers for it"
+            )
+        if self.in_doubt == "hold" and self.reask_below:
+            raise ValueError("reask_below does nothing unless in_doubt = 'reask_below'")
+        return self
 
     @model_validator(mode="after")
     def _rules_name_known_levels(self) -> Policy:

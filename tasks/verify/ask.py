@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from tasks.ivs.errors import BodyTooLarge, NeverSent, RunStopper, TokenError
 from tasks.ledger import CapReachedError, Departure, FencedError, Ledger, OpenQuestionError, StoppedError
 from tasks.ledger.calls import anew
 from tasks.ledger.runs import never_left
+from tasks.ledger.standing import Standing
 from tasks.media import MediaLimits
 from tasks.pricing import PriceList
 from tasks.privacy import Personal
@@ -48,6 +49,8 @@ class Asker:
     wait_for_others_s: float
     rng: random.Random
     new_id: Callable[[], str]
+    standing: Standing | None = None
+    reasked: set[str] = field(default_factory=set)
 
     async def ask(self, row: dict[str, Any], chunk: int) -> None:
         """Ask one planned record until it has its outcome, or the run stops.
@@ -138,12 +141,13 @@ class Asker:
     async def _depart(self, call: Departure, pacer: Pacer, slot: int, departed: list[Departure]) -> None:
         """Write the call and wait for its moment, just before the first byte; take it back if it does not go."""
         self.gate.check()
-        written = asyncio.ensure_future(self.ledger.depart(call))
+        written = asyncio.ensure_future(
+            self.ledger.depart(call, self.standing if call.record_ref in self.reasked else None)
+        )
         try:
             await asyncio.shield(written)
             await pacer.moment(slot)
             self.gate.check(booked=True)
-            self.ledger.owner.check()
         except BaseException:
             await asyncio.shield(self._take_back(call, written))
             raise
@@ -196,6 +200,8 @@ class Asker:
             if blocking is None:
                 return await self._rely_on(row, calls)
             lives = blocking.state == "sent" and self.ledger.owner.is_alive(blocking.owner)
+            if not lives and self._may_be_reasked(row, blocking):
+                return False
             if not lives or _now_s() > until:
                 unreadable = blocking.answer == "unreadable"
                 await self._never_left(
@@ -203,6 +209,13 @@ class Asker:
                 )
                 return True
             await self.gate.rest(0.1)
+
+    def _may_be_reasked(self, row: dict[str, Any], blocking: Any) -> bool:
+        """Tell, once a record, whether to try with the profile's standing decision about doubts; the ledger decides."""
+        if self.standing is None or blocking.state != "in_doubt" or row["record_ref"] in self.reasked:
+            return False
+        self.reasked.add(row["record_ref"])
+        return True
 
     async def _rely_on(self, row: dict[str, Any], calls: list[Any]) -> bool:
         answered = next((call for call in reversed(calls) if call.outcome in PAID_ANSWERS), None)

@@ -6,15 +6,15 @@ import asyncio
 import datetime as dt
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from tasks.ledger import LedgerError, RunRow
 from tasks.ledger.budget import Cap, month_scope, night_scope, run_scope
 from tasks.ledger.ends import asked_again, ended
 from tasks.ledger.runs import plan_of
 from tasks.ledger.runs import stop as stop_run
+from tasks.ledger.standing import Standing
 from tasks.pricing import month_of
 from tasks.quota import Pacer
 from tasks.records import PAID_ANSWERS, Outcome
@@ -22,13 +22,10 @@ from tasks.records.money import to_micros
 from tasks.runtime import Runtime
 from tasks.settings.profile import Canary
 from tasks.staging import Manifest, Part, Staging, kept_parts
-from tasks.storage import StorageError
 from tasks.verify.ask import Asker, ByteRoom
 from tasks.verify.gate import Gate
 from tasks.verify.progress import Progress
 from tasks.verify.window import seconds_left
-
-MARK_EVERY_S: Final = 60.0
 
 
 @dataclass(slots=True)
@@ -47,14 +44,6 @@ class Night:
 
     async def verify(self, each: Callable[[Part], Awaitable[None]]) -> None:
         """Verify everything that is open, in the order of a night; `each` verifies one chunk (a Prefect task does)."""
-        marking = asyncio.create_task(self._mark_now_and_then())
-        try:
-            await self._in_order(each)
-        finally:
-            marking.cancel()
-            await asyncio.gather(marking, return_exceptions=True)
-
-    async def _in_order(self, each: Callable[[Part], Awaitable[None]]) -> None:
         parts = await asyncio.to_thread(self.open_chunks)
         await self.first_alone(parts)
         for canary in (True, False):
@@ -102,13 +91,6 @@ class Night:
         """Let no further call go, and wait for the answers of those in flight no longer than `drain_s`."""
         self.asker.client.hurry(self.runtime.profile.limits.drain_s)
         await self.gate.stop("cancelled")
-
-    async def _mark_now_and_then(self) -> None:
-        """Mark the ledger each minute; what can't be reached just then costs only that mark."""
-        while True:
-            await asyncio.sleep(MARK_EVERY_S)
-            with suppress(StorageError, LedgerError):
-                await asyncio.to_thread(self.runtime.mark_ledger)
 
     async def _side_by_side(self, parts: list[Part], each: Callable[[Part], Awaitable[None]]) -> None:
         places = asyncio.Semaphore(self.runtime.profile.limits.chunks_at_once)
@@ -168,10 +150,7 @@ def open_night(
     Raises:
         RunBusyError: a living process owns the run.
         LedgerError: it is void, or its staged records are gone.
-        WrongLedgerError, StorageError: this is not the ledger the results belong to, or nobody can say.
     """
-    runtime.check_ledger()
-    runtime.mark_ledger()
     night = f"{run.profile}:{(on or run.business_date).isoformat()}"
     epoch = runtime.ledger.take(run.run_id, _caps(runtime, run, night, cap_micros))
     summary = plan_of(run)
@@ -196,6 +175,7 @@ def open_night(
         wait_for_others_s=runtime.profile.account.connect_timeout_s + runtime.profile.account.read_timeout_s + 5,
         rng=runtime.rng,
         new_id=runtime.new_id,
+        standing=_standing(runtime),
     )
     chunks = _staged(run, staging.manifest(summary["manifest_sha256"]))
     return Night(runtime, run, staging, chunks, gate, asker, progress, pacers, again)
@@ -207,6 +187,11 @@ def _staged(run: RunRow, manifest: Manifest) -> tuple[Part, ...]:
     if manifest.chunks and not parts:
         raise LedgerError(f"the staged records of run {run.run_id} are gone: plan its date again with `run --replan`")
     return parts
+
+
+def _standing(runtime: Runtime) -> Standing | None:
+    policy = runtime.profile.policy
+    return Standing(policy.set_by, to_micros(policy.reask_below)) if policy.in_doubt == "reask_below" else None
 
 
 def _caps(runtime: Runtime, run: RunRow, night: str, cap_micros: int) -> list[Cap]:
