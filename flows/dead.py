@@ -13,18 +13,30 @@ from prefect import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.context import FlowRunContext
+from prefect.runtime import flow_run
 from prefect.states import Crashed
 
 from flows.telling import label, told
 from tasks.ledger import Ledger, RunRow
 
+MOST_STARTS: Final = 10
 SETTLED_S: Final = 60.0
 """A run that began a moment ago may not have written its owner yet, and is left alone."""
 _UNDER_WAY: Final = [StateType.RUNNING, StateType.CANCELLING]
 
 
+class StartedTooOftenError(Exception):
+    """One Prefect run has been started again and again: something ends its process each time."""
+
+
 async def serve(ledger: Ledger, run: RunRow) -> None:
-    """Write on this Prefect run which run it serves, and mark those whose process is dead."""
+    """Write on this Prefect run which run it serves, and mark those whose process is dead.
+
+    Raises:
+        StartedTooOftenError: an automation starts a crashed run again; it must not do so for ever.
+    """
+    if (flow_run.run_count or 0) > MOST_STARTS:
+        raise StartedTooOftenError(f"started {flow_run.run_count} times: find out what ends its process")
     await label(profile=run.profile, run=run.run_id, ledger=ledger.ledger_id, owner=ledger.owner.name)
     await told(mark_dead(ledger))
 

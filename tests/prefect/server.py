@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 ROOT = Path(__file__).resolve().parents[2]
 PREFECT = str(Path(sys.executable).with_name("prefect"))
@@ -130,6 +131,20 @@ class Server:
         """Propose a state, as the UI's Retry and Cancel do."""
         wanted = {"state": {"type": kind, "name": name, "message": "by a person in the UI"}, "force": False}
         return dict(self.call("POST", f"/flow_runs/{flow_run}/set_state", wanted))
+
+    def heartbeat(self, flow_run: str) -> None:
+        """Send the sign of life that a flow's process sends every half minute."""
+        related = [
+            {
+                "prefect.resource.id": "prefect.flow.x",
+                "prefect.resource.role": "flow",
+                "prefect.resource.name": "backfill",
+            }
+        ]
+        resource = {"prefect.resource.id": f"prefect.flow-run.{flow_run}", "prefect.resource.name": "run"}
+        now = dt.datetime.now(dt.UTC).isoformat()
+        event = {"event": "prefect.flow-run.heartbeat", "occurred": now, "resource": resource, "related": related}
+        self.call("POST", "/events", [event | {"id": str(uuid4()), "payload": {}}])
 
     def ended(self, flow_run: str | UUID, patience_s: float = PATIENCE_S) -> dict[str, Any]:
         """Wait for a run's final state."""
