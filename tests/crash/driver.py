@@ -26,7 +26,8 @@ from tasks.local.provider import LocalProvider, provider
 from tasks.plan.questions import record_ref
 from tasks.privacy import Personal
 from tasks.records import Record
-from tasks.settings import Secrets
+from tasks.runtime import Runtime
+from tasks.settings import Profile, Secrets
 from tests.judge import Judgement, judge
 from tests.people import invented
 
@@ -35,7 +36,9 @@ IN_FLIGHT = 16
 KEY = "k:" + "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s="
 
 
-def prepare(folder: Path, at: LocalProvider, records: int, per_s: int) -> None:
+def prepare(folder: Path, at: LocalProvider, people: int | list[tuple[str, str]], per_s: int, **over: Any) -> None:
+    """Make a folder that a worker can start from; `over` are parts of the profile, sections are merged."""
+    people = invented(people) if isinstance(people, int) else people
     for name in ("records", "results", "staging"):
         (folder / name).mkdir()
     profile: dict[str, Any] = {
@@ -63,12 +66,13 @@ def prepare(folder: Path, at: LocalProvider, records: int, per_s: int) -> None:
         "privacy": {"staging": str(folder / "staging")},
         "output": {"results": str(folder / "results"), "xlsx_rows": 0},
     }
+    for key, value in over.items():
+        profile[key] = profile[key] | value if isinstance(value, dict) else value
     (folder / "profile.json").write_text(json.dumps(profile), encoding="utf-8")
     secrets = {"ACCESS_KEY": at.access_key.reveal(), "SECRET_KEY": at.secret_key.reveal(), "PSEUDONYM_KEYS": KEY}
     held = {f"IVS_BACKFILL_{name}": value for name, value in secrets.items()}
     (folder / "secrets.json").write_text(json.dumps(held), encoding="utf-8")
     with (folder / "records" / "people.csv").open("w", encoding="utf-8", newline="") as file:
-        people = invented(records)
         csv.writer(file).writerows([("客户号", "姓名", "证件号码"), *((f"C{n}", *one) for n, one in enumerate(people))])
 
 
@@ -87,6 +91,13 @@ def start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=log,
         )
+
+
+def opened(folder: Path) -> None:
+    """Make a folder's ledger before anybody needs it."""
+    profile = Profile.model_validate_json((folder / "profile.json").read_text(encoding="utf-8"))
+    held = Runtime(profile, Secrets(json.loads((folder / "secrets.json").read_text(encoding="utf-8"))))
+    held.ledger.close()
 
 
 def drive(kills: int, records: int, seed: int, per_s: int = 400) -> tuple[Judgement, dict[str, int]]:
