@@ -14,6 +14,8 @@ import traceback
 from collections import Counter
 from collections.abc import Iterable
 
+import pandas as pd  # noqa: F401  # once, before the children are forked
+
 from tests.seeds.world import played
 
 BATCH = 25
