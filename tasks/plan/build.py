@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.ledger import Ledger
@@ -27,7 +27,7 @@ Row = dict[str, Any]
 class _Kept:
     """A finished row of what is not asked; `spared` names the check that screening has saved."""
 
-    row: Row
+    row: Row = field(repr=False)
     spared: str = ""
 
 
@@ -37,7 +37,7 @@ class _Willing:
 
     record: Record
     choice: Choice
-    row: Row
+    row: Row = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class _Asked:
 
     record: Record
     choice: Choice
-    row: Row
+    row: Row = field(repr=False)
     screened: Screened
     questions: tuple[str, ...]
 

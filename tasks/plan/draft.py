@@ -20,7 +20,7 @@ class _Open:
 
     number: int
     canary: bool
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list, repr=False)
     bytes: int = 0
 
 

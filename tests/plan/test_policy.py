@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 from tasks.plan.choose import choose, required_check, unfit_column, with_grounds
 from tasks.privacy import Personal
 from tasks.records import OPERATIONS, Family, Operation, Outcome, Record
-from tasks.settings import Policy, Rule
+from tasks.settings import Policy, ProfileError, Rule, load_profile
 
 ON = dt.date(2026, 11, 24)
 ONE = Record("a.csv", 2, Personal("C1"), name=Personal("张三"), id_number=Personal("440524188001010014"))
@@ -158,3 +159,12 @@ def test_rules_that_overlap_but_do_not_cover_are_fine() -> None:
     Policy(
         rules=(FACE, Rule(name="all", check=Operation.ID2_TEXT, needs=("card",)), Rule(name="rest", check=FACE.check))
     )
+
+
+def test_a_slip_in_the_table_is_one_line_that_names_profile_and_rule(tmp_path: Path) -> None:
+    path = tmp_path / "p.toml"
+    rules = "".join(f'[[policy.rules]]\nname = "{name}"\ncheck = "id2_text"\n' for name in "ab")
+    path.write_text(f'extends = "nightly"\nname = "p"\n{rules}', encoding="utf-8")
+    with pytest.raises(ProfileError) as caught:
+        load_profile(str(path))
+    assert str(caught.value) == "p.toml: policy.rules: rule 'b' is never reached: 'a' before it fits the same records"

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from tasks.ledger.runs import plan_of
+from tasks.plan.build import Build
+from tasks.plan.draft import Draft
+from tasks.plan.screen import Screen
 from tasks.plan.seen import Seen
+from tasks.privacy import Personal
+from tasks.records import Record
+from tests.media.pictures import picture
 from tests.nights import Nights
 from tests.people import invented
 
@@ -91,3 +98,29 @@ def test_the_check_that_was_done_is_the_one_that_was_required_or_none(nights: Ma
         ("id2_text", "", "rejected", "bad_data"),
         ("id2_text", "id2_text", "duplicate", ""),
     ]
+
+
+def test_nothing_that_planning_holds_shows_a_person(nights: Make) -> None:
+    night = nights()
+    held = night.runtime
+    marked = {
+        "name": "某标记名",
+        "id_number": "440524188001010014",
+        "customer_no": "MARKED-1",
+        "face_key": "faces/marked.jpg",
+    }
+    told: dict[str, Any] = {name: Personal(value) for name, value in marked.items()}
+    record = Record("a.csv", 2, required_check="id3_text_face", **told)
+    (night.folder / "media" / "faces").mkdir()
+    (night.folder / "media" / "faces" / "marked.jpg").write_bytes(picture())
+    with Seen() as seen:
+        draft = Draft(held.staging("s"), held.profile.limits, b"")
+        screen = Screen(held.media, held.profile.media, held.names)
+        build = Build(held.profile, held.names, held.ledger, screen, draft, seen, dt.date(2026, 11, 24), 1)
+        willing = build._prepare(record, "")
+        (screened,) = build._screened([willing])
+        asked = build._asked(willing, screened)
+        build._ask(asked, asked.row, 0)
+        shown = f"{willing!r} {screened!r} {asked!r} {build!r} {list(draft._open.values())!r} {draft!r} {screen!r}"
+    assert "Willing" in shown
+    assert not any(value in shown for value in (*marked.values(), "某"))
