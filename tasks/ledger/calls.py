@@ -5,16 +5,17 @@ Each function is one transaction's worth of work on a connection; the writer mak
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, bindparam, or_, text
+from sqlalchemy import Connection, Row, and_, bindparam, exists, func, or_, select, text, union_all
 from sqlalchemy.exc import IntegrityError
 
 from tasks.ledger.budget import book, month_scope, night_scope, run_scope, settle
 from tasks.ledger.errors import FencedError, OpenQuestionError, StoppedError
-from tasks.ledger.schema import calls
+from tasks.ledger.schema import calls, unsent
 from tasks.ledger.standing import Standing, free_doubt
 
 
@@ -193,15 +194,27 @@ def of_questions(connection: Connection, questions: Sequence[str]) -> list[Row[A
     return list(connection.execute(_BY_QUESTION, {"questions": list(questions)}))
 
 
-_ENDED: Final = text(
-    "SELECT chunk, count(DISTINCT record_ref) AS n FROM calls "
-    "WHERE run_id = :run_id AND (open = 1 OR (outcome <> '' AND (set_aside = '' OR voided = 1))) GROUP BY chunk"
+_STANDS: Final = or_(calls.c.open == 1, and_(calls.c.outcome != "", or_(calls.c.set_aside == "", calls.c.voided == 1)))
+_CALLED: Final = (
+    select(calls.c.chunk, func.count(calls.c.record_ref.distinct()).label("n"))
+    .where(calls.c.run_id == bindparam("run_id"), _STANDS)
+    .group_by(calls.c.chunk)
 )
+_SAME: Final = and_(calls.c.run_id == unsent.c.run_id, calls.c.record_ref == unsent.c.record_ref)
+_NOTED: Final = (
+    select(unsent.c.chunk, func.count().label("n"))
+    .where(unsent.c.run_id == bindparam("run_id"), unsent.c.set_aside == "", ~exists().where(_SAME, _STANDS))
+    .group_by(unsent.c.chunk)
+)
+_ENDED: Final = union_all(_CALLED, _NOTED)
 
 
-def ended_by_chunk(connection: Connection, run_id: str) -> dict[int, int]:
-    """Count the records of each chunk of a run that have an outcome by a call, or an open one."""
-    return {row.chunk: row.n for row in connection.execute(_ENDED, {"run_id": run_id})}
+def ended_by_chunk(connection: Connection, run_id: str) -> Counter[int]:
+    """Count the records of each chunk of a run that have an end that stands, by a call or without one."""
+    found: Counter[int] = Counter()
+    for row in connection.execute(_ENDED, {"run_id": run_id}):
+        found[row.chunk] += row.n
+    return found
 
 
 _BY_NAME: Final = calls.select().where(calls.c.call_id.in_(bindparam("names", expanding=True)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -113,8 +114,8 @@ class Ledger:
         """Return calls by their ids, whichever run made them."""
         return self.read(lambda c: _in_parts(names, partial(call_rows.named, c)))
 
-    def ended_by_chunk(self, run_id: str) -> dict[int, int]:
-        """Count the records of each chunk of a run that a call has ended, or that wait for a decision on one."""
+    def ended_by_chunk(self, run_id: str) -> Counter[int]:
+        """Count the records of each chunk of a run that need no further call."""
         return self.read(partial(call_rows.ended_by_chunk, run_id=run_id))
 
     def unsent_of(self, run_id: str, refs: Sequence[str]) -> dict[str, Row[Any]]:

@@ -21,6 +21,8 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE unsent ADD COLUMN set_aside VARCHAR(40) DEFAULT '' NOT NULL",
         "ALTER TABLE runs ADD COLUMN kept_chunks TEXT DEFAULT '' NOT NULL",
     ),
+    # 4: so that a resume finds the chunks that are done without reading them; unknown (-1) of what was written before
+    ("ALTER TABLE unsent ADD COLUMN chunk INTEGER DEFAULT -1 NOT NULL",),
 )
 
 SCHEMA_VERSION: Final = 1 + len(STEPS)

@@ -141,12 +141,17 @@ def set_switch(connection: Connection, name: str, value: str) -> None:
 
 
 def never_left(
-    connection: Connection, run_id: str, record_ref: str, *, outcome: str, reason: str, now_us: int, open_call: str = ""
+    connection: Connection,
+    run_id: str,
+    record_ref: str,
+    *,
+    outcome: str,
+    reason: str,
+    now_us: int,
+    open_call: str = "",
+    chunk: int = -1,
 ) -> None:
     """Write what became of a record for which no call left: its reason, or the open call it depends on."""
     connection.execute(unsent.delete().where(unsent.c.run_id == run_id, unsent.c.record_ref == record_ref))
-    connection.execute(
-        unsent.insert().values(
-            run_id=run_id, record_ref=record_ref, outcome=outcome, reason=reason, open_call=open_call, at_us=now_us
-        )
-    )
+    told = {"outcome": outcome, "reason": reason, "open_call": open_call, "at_us": now_us, "chunk": chunk}
+    connection.execute(unsent.insert().values(run_id=run_id, record_ref=record_ref, **told))

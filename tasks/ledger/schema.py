@@ -122,6 +122,7 @@ unsent = Table(
     Column("open_call", String(64), nullable=False, server_default=""),
     Column("at_us", BigInteger, nullable=False),
     Column("set_aside", String(40), nullable=False, server_default=""),
+    Column("chunk", Integer, nullable=False, server_default=text("-1")),
 )
 
 decisions = Table(

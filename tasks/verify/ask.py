@@ -58,6 +58,7 @@ class Asker:
         Raises:
             FencedError: another process has taken the run over.
         """
+        row = {**row, "chunk": chunk}
         try:
             while not await self._asked(row, chunk):
                 self.gate.check()
@@ -232,6 +233,7 @@ class Asker:
             reason=reason,
             now_us=self.ledger.clock_us(),
             open_call=open_call,
+            chunk=row["chunk"],
         )
         await self.ledger.awrite(write)
         self.progress.done(outcome.value)

@@ -68,17 +68,14 @@ class Night:
                 return
 
     def open_chunks(self) -> list[Part]:
-        """Return the chunks in which something may still be open, by one question to the ledger.
-
-        Records whose end is not a call's are not counted there: such a chunk is looked into when its turn comes.
-        """
+        """Return the chunks in which something may still be open, by one question to the ledger."""
         if self.run.kept_chunks:  # what is open, taken out of its chunks when the run had ended
             return list(self.chunks)
         ended = self.runtime.ledger.ended_by_chunk(self.run.run_id)
         for part in self.chunks:
-            if ended.get(part.chunk, 0) >= part.rows:
+            if ended[part.chunk] >= part.rows:
                 self.progress.already_in(part.chunk, part.rows)
-        return [part for part in self.chunks if ended.get(part.chunk, 0) < part.rows]
+        return [part for part in self.chunks if ended[part.chunk] < part.rows]
 
     async def judge_canaries(self) -> None:
         """Stop the run where the canary slice of an operation looks wrong."""

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tasks.ledger.runs import never_left, plan_of
+from tasks.staging import Staging
 from tasks.verify.night import open_night
+from tests.nights import Nights
+from tests.people import invented
 from tests.scale.night import answer, opened, planned, staging_of
-from tests.scale.resume import Stopwatch, measure
+from tests.scale.resume import measure
 
 
 def test_the_first_call_waits_for_no_chunk_that_is_done(tmp_path: Path) -> None:
@@ -19,27 +25,32 @@ def test_the_first_call_waits_for_no_chunk_that_is_done(tmp_path: Path) -> None:
     assert found["chunks_read"] == 1
 
 
-def test_a_chunk_whose_records_never_left_gets_no_task_run(tmp_path: Path) -> None:
+def test_a_chunk_whose_records_never_left_is_known_without_reading_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     held = opened(tmp_path, 300)
     run = planned(held)
     answer(held, run, but_last=1)
     staging = staging_of(held, run)
     last = staging.manifest(plan_of(run)["manifest_sha256"]).chunks[-1]
-    for ref in staging.read(last).column("record_ref").to_pylist():
-        how: dict[str, Any] = {"outcome": "rejected", "reason": "bad_media", "now_us": 1}
-        held.ledger.write(partial(never_left, run_id=run.run_id, record_ref=ref, **how))
-    night = open_night(held, run, 1)
-    client, night.asker = night.asker.client, Stopwatch()  # type: ignore[assignment]
-    begun: list[int] = []
-
-    async def go() -> None:
-        async def each(part: Any) -> None:
-            begun.append(part.chunk)
-
-        await night.verify(each)
-        await client.aclose()
-
-    asyncio.run(go())
-    held.close()
-    assert begun == []
+    refs = staging.read(last).column("record_ref").to_pylist()
+    monkeypatch.setattr(Staging, "read", None)
+    for left, chunk in ((len(refs), -1), (0, last.chunk)):
+        for ref in refs:
+            how: dict[str, Any] = {"outcome": "rejected", "reason": "bad_media", "now_us": 1, "chunk": chunk}
+            held.ledger.write(partial(never_left, run_id=run.run_id, record_ref=ref, **how))
+        night = open_night(held, run, 1)
+        assert [part.chunk for part in night.open_chunks()] == ([last.chunk] if left else [])
+        asyncio.run(night.asker.client.aclose())
     assert night.progress.percent == 100
+    held.close()
+
+
+def test_what_never_left_and_was_answered_later_counts_once(nights: Callable[..., Nights]) -> None:
+    night = nights()
+    night.people(invented(3))
+    run, _ = night.night()
+    ref = min(night.refs())
+    how: dict[str, Any] = {"outcome": "failed", "reason": "provider", "now_us": 1, "chunk": 0}
+    night.runtime.ledger.write(partial(never_left, run_id=run.run_id, record_ref=ref, **how))
+    assert sum(night.runtime.ledger.ended_by_chunk(run.run_id).values()) == 3
