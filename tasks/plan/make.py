@@ -53,7 +53,9 @@ def _make(runtime: Runtime, key: PlanKey, sequence: int, rows: Rows) -> RunRow:
     run_id = _run_id(runtime, key, sequence)
     staging = runtime.staging(f"{run_id}-{runtime.new_id()[:6]}")
     covers = _covers(runtime, key)
-    with Seen() as seen:
+    home = profile.home.expanduser()
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with Seen(home) as seen:
         draft = Draft(staging, profile.limits, covers)
         build = Build(
             profile=profile,

@@ -12,8 +12,9 @@ from tasks.privacy import mask_name, mask_number
 from tasks.records import Outcome, Record
 from tasks.staging import ROW_TEXT
 
-_LONG_TERM: Final = frozenset({"长期", "长期有效", "99991231", "long-term", "long term"})
-_DATE: Final = re.compile(r"(\d{4})[-/.年]?(\d{1,2})[-/.月]?(\d{1,2})日?")
+_LONG_TERM: Final = frozenset({"长期", "长期有效", "永久", "long-term", "long term"})
+_DATE: Final = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})|([0-9]{4})[-/.年]([0-9]{1,2})[-/.月]([0-9]{1,2})日?")
+_FOREVER: Final = dt.date(9999, 12, 31)
 
 
 def row_of(record: Record, ref: str, *, on: dt.date, expiring_days: int, rule_version: str) -> dict[str, Any]:
@@ -76,6 +77,8 @@ def expiry_status(valid_to: str, on: dt.date, expiring_days: int) -> str:
     last = _date(text)
     if last is None:
         return "unclear"
+    if last == _FOREVER:
+        return "long_term"
     if last < on:
         return "expired"
     return "expiring" if (last - on).days <= expiring_days else "valid"
@@ -86,6 +89,6 @@ def _date(text: str) -> dt.date | None:
     if not found:
         return None
     try:
-        return dt.date(*map(int, found.groups()))
+        return dt.date(*(int(part) for part in found.groups() if part))
     except ValueError:
         return None

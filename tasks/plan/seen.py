@@ -8,6 +8,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -19,10 +20,13 @@ class Seen:
     """Remembers which record asked a question first, and what a customer's first row said; keyed hashes only.
 
     The key of what rows say is drawn for one plan and held in memory alone.
+
+    Args:
+        within: where the file lies for as long as the plan is made; a system's own place for such may be memory.
     """
 
-    def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="ivs-plan-")
+    def __init__(self, within: Path | None = None) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="ivs-plan-", dir=within)
         self._key = os.urandom(32)
         self._db = sqlite3.connect(f"{self._folder.name}/seen.sqlite", isolation_level=None)
         for setting in _SETTINGS:
