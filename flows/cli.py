@@ -120,6 +120,23 @@ def forecast(profile: Profile, date: Date = "", limit: int = 0, as_json: Json = 
 
 
 @app.command()
+def preflight(
+    profile: Profile,
+    one_call: Annotated[bool, typer.Option("--one-call", help="Then verify one record; it is billed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Look at everything a night needs, from account to Prefect's settings; spend nothing."""
+    with explained(as_json), opened(profile, unchecked=True):
+        from flows.preflight import Preflight, print_findings
+        from flows.preflight import preflight as preflight_flow
+        from flows.states import press
+
+        told = press(preflight_flow, Preflight(profile=profile, one_call=one_call))
+        printed(told, as_json, lambda: print_findings(told))
+        raise typer.Exit(1 if told["level"] == "fail" else 0)
+
+
+@app.command()
 def close(profile: Profile, run_id: str, as_json: Json = False) -> None:
     """Write a run's results and report again, from plan and ledger; make no call."""
     with explained(as_json), opened(profile) as held:

@@ -109,6 +109,11 @@ class Runtime:
         """Return the time in the profile's zone."""
         return dt.datetime.fromtimestamp(self.clock_us() / 1_000_000, tz=self.profile.zone)
 
+    @cached_property
+    def staged(self) -> Store:
+        """The store below the staging prefix."""
+        return self._store(self.profile.privacy.staging)
+
     def check(self) -> None:
         """Open what every start needs, so that what is missing is said before anything is done.
 
@@ -132,7 +137,7 @@ class Runtime:
 
     def staging(self, folder: str) -> Staging:
         """Return the staged parts of one plan."""
-        return Staging(self._store(self.profile.privacy.staging), folder, self.names.sealing_keys())
+        return Staging(self.staged, folder, self.names.sealing_keys())
 
     def lane_rate(self, family: str) -> float:
         """Return the calls a second that may be granted to a family, headroom taken off."""

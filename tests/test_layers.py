@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-STEPS = {"ingest", "plan", "approve", "verify", "reconcile", "report"}
+STEPS = {"ingest", "plan", "approve", "verify", "reconcile", "report", "preflight"}
 BASE = {"privacy", "records", "settings", "text"}
 MIDDLE = {"ledger", "quota", "pricing", "storage", "ivs", "media", "staging", "marker"}
 ALLOWED = {

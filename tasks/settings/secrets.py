@@ -60,6 +60,13 @@ class Secrets:
         except (OSError, UnicodeDecodeError):
             raise MissingSecretError(f"the file named by {variable}_FILE can't be read") from None
 
+    def place(self, name: str) -> str:
+        """Return where the secret `name` comes from: ``environment``, ``file``, or nothing where it is not set."""
+        variable = PREFIX + name
+        if self._environment.get(variable):
+            return "environment"
+        return "file" if self._environment.get(variable + "_FILE") else ""
+
     def pseudonyms(self) -> Pseudonyms:
         """Return the pseudonym keys, from ``PSEUDONYM_KEYS``: lines or commas of ``id:base64``, newest first.
 
