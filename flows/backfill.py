@@ -24,7 +24,7 @@ from flows.forms import Order
 from flows.naming import call_it, run_name, today
 from flows.progress import Board
 from flows.states import Ended, ends
-from flows.telling import card, until_heard
+from flows.telling import card, to_its_end, until_heard
 from tasks import ingest
 from tasks.approve import approved_cap
 from tasks.ledger import RunRow
@@ -44,7 +44,7 @@ async def backfill(order: Order) -> Ended:
     """Verify a night's records, and write results and cost report.
 
     Args:
-        order: profile and business date.
+        order: 选择配置与业务日期；提交后即开始核验 · profile and business date; it begins when this is sent
     """
     ended = await night(order)
     await until_heard()
@@ -148,7 +148,8 @@ async def ask(profile: str, run: RunRow, cap_micros: int) -> None:
             board.watch(night)
             stop_on_signals(night)
 
-        await verify(profile, run, cap_micros, board.show, ready=begins)
+        with to_its_end():
+            await verify(profile, run, cap_micros, board.show, ready=begins)
 
 
 def stopped_input(order: Order, problem: str) -> dict[str, Any]:

@@ -9,12 +9,14 @@ from typing import Annotated, Final
 import orjson
 import typer
 
+from flows.books import books
 from flows.desk import desk
 from flows.press import Date, Json, Profile, date_of, explained, opened, printed
 from flows.terminal import call_of, exit_code, print_run, unsent_of
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(desk)
+app.add_typer(books, name="ledger")
 HOME: Final = Path("~/.ivs-backfill")
 
 
@@ -172,15 +174,22 @@ def why(profile: Profile, record_ref: str, as_json: Json = False) -> None:
 
 
 @app.command()
-def inspect(profile: Profile, as_json: Json = False) -> None:
-    """Read a profile's source and say what was recognised; plan nothing."""
-    with explained(as_json), opened(profile) as held:
+def inspect(
+    source: Annotated[str, typer.Argument(help="A profile, a folder, or an s3:// prefix.")],
+    profile: Annotated[
+        str, typer.Option("--profile", help="Whose store and columns apply to a folder or prefix; for s3:// nightly.")
+    ] = "",
+    date: Date = "",
+    as_json: Json = False,
+) -> None:
+    """Read a source and say what is recognised, and what is wrong where; plan nothing, ask nothing."""
+    with explained(as_json):
         from dataclasses import asdict
 
-        from tasks.ingest import inspect_source
+        from flows.inspected import inspected, show
 
-        report = asdict(inspect_source(held.records, held.profile.source))
-        printed(report, as_json, lambda: typer.echo(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode()))
+        report, text = inspected(source, profile, date_of(date))
+        printed(asdict(report), as_json, lambda: show(report, text))
 
 
 @app.command()

@@ -123,15 +123,6 @@ def redrive(
 
 
 @desk.command()
-def ledger_accept(profile: Profile, who: Who, why: Why, as_json: Json = False) -> None:
-    """Accept a new or older ledger for these results: what it has forgotten may be paid again."""
-    with explained(as_json), opened(profile) as held:
-        _keep(held, "accept_ledger", held.ledger.ledger_id, who, why)
-        held.mark_ledger()
-        printed({"ledger": held.ledger.ledger_id}, as_json, lambda: typer.echo("accepted"))
-
-
-@desk.command()
 def decisions(profile: Profile, as_json: Json = False) -> None:
     """List the latest decisions: what, about what, who, why, when."""
     from tasks.ledger.decided import listed

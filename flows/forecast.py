@@ -20,7 +20,7 @@ async def forecast(order: Order) -> dict[str, Any]:
     """Plan a night and price it; the plan is kept, and is the one the night will run.
 
     Args:
-        order: profile and business date.
+        order: 选择配置与业务日期；不产生费用 · profile and business date; costs nothing
     """
     run = await plan(order)
     if isinstance(run, str):

@@ -25,7 +25,7 @@ async def halt(word: Word) -> dict[str, Any]:
     """Let no call leave, of any run of this ledger, until `release`.
 
     Args:
-        word: profile, reason and name.
+        word: 停止哪个配置的调用，由谁决定、为何 · whose calls stop, who says so, and why
     """
     order = await _ordered(word, "halt", halts.halt)
     return {"halted": True, "decision": order.decision}
@@ -36,7 +36,7 @@ async def release(word: Word) -> dict[str, Any]:
     """Let calls leave again; the next start goes on where runs were stopped.
 
     Args:
-        word: profile, reason and name.
+        word: 解除哪个配置的停止，由谁决定、为何 · whose calls may go again, who says so, and why
     """
     order = await _ordered(word, "release", halts.release)
     return {"halted": False, "decision": order.decision}

@@ -8,7 +8,6 @@ run's results get their next revision. Pressed again it goes on with what is lef
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 from functools import partial
 from typing import Literal
 
@@ -18,10 +17,11 @@ from pydantic import Field
 
 from flows.backfill import ended
 from flows.close import close_run
-from flows.forms import Form, Name, ProfileName, Reason, RunId, words
+from flows.forms import BusinessDate, Form, Name, ProfileName, Reason, RunId, words
 from flows.naming import run_name, today
 from flows.progress import Board
 from flows.states import Ended, ends
+from flows.telling import to_its_end
 from tasks.ledger import LedgerError, RunBusyError, RunRow, redrives
 from tasks.ledger.budget import run_scope
 from tasks.ledger.decided import Decision
@@ -50,7 +50,7 @@ class Redrive(Form):
     )
     reason: Reason
     name: Name
-    business_date: dt.date | None = Field(
+    business_date: BusinessDate | None = Field(
         default=None, title=words("form.business_date"), description=words("form.caps_of")
     )
 
@@ -60,7 +60,7 @@ async def redrive(order: Redrive) -> Ended:
     """Ask again what a person chose, and write the run's next revision.
 
     Args:
-        order: which records, who, and why.
+        order: 选择批次与记录，填写姓名与原因 · which records, who orders it, and why
     """
     text = Text(runtime(order.profile).profile.language)
     run_id, count, cap = await _choose_task(order)
@@ -107,7 +107,8 @@ async def ask_again(order: Redrive, run: RunRow, cap_micros: int) -> None:
             board.watch(night)
             stop_on_signals(night)
 
-        await verify(order.profile, run, cap_micros, board.show, ready=begins, on=on, again=True)
+        with to_its_end():
+            await verify(order.profile, run, cap_micros, board.show, ready=begins, on=on, again=True)
     if run.stop:
         await held.ledger.awrite(lambda connection: stop(connection, run.run_id, run.stop))
 

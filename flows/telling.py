@@ -7,6 +7,7 @@ from collections.abc import Awaitable
 from typing import Any, Final, TypeVar
 
 import httpx
+from anyio import CancelScope
 from prefect import get_client, get_run_logger
 from prefect.artifacts import acreate_link_artifact, acreate_markdown_artifact
 from prefect.context import FlowRunContext
@@ -62,6 +63,15 @@ def shout(event: str, payload: dict[str, Any]) -> None:
         "prefect.resource.name": run.flow_run.name,
     }
     emit_event(event, resource, payload=payload)
+
+
+def to_its_end() -> CancelScope:
+    """Let nothing but a signal cut short what happens within.
+
+    Prefect cancels a flow whose concurrency lease it could not renew, for instance while its server is away; all calls
+    under way would be in doubt for it. It is the ledger's own lock that keeps a run to one process.
+    """
+    return CancelScope(shield=True)
 
 
 def key_of(name: str, profile: str) -> str:

@@ -129,11 +129,11 @@ class Runtime:
         Raises:
             WrongLedgerError: this is not the ledger that the results belong to, or an older copy of it.
         """
-        check_marker(self.results, self.ledger)
+        check_marker(self.results, self.ledger, self.new_id())
 
     def mark_ledger(self) -> None:
-        """Write the marker: after each closing, and where a person accepts a new or older ledger."""
-        write_marker(self.results, self.ledger)
+        """Write the marker: before a start's first call, while calls go, after each closing, where a person accepts."""
+        write_marker(self.results, self.ledger, self.new_id())
 
     def staging(self, folder: str) -> Staging:
         """Return the staged parts of one plan."""

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import secrets
+import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from tasks.local.seaweed import LocalStore, seaweed
 from tasks.privacy import Secret
 from tasks.settings import Profile, Secrets
 from tasks.settings.load import CONFIGS
+from tests.databases import Database, File, Server
+from tests.postgres import Postgres, postgres_server
 
 KEY = base64.b64encode(b"k" * 32).decode()
 
@@ -27,7 +30,9 @@ KEY = base64.b64encode(b"k" * 32).decode()
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Take away everything a developer's machine might add."""
     for name in list(os.environ):
-        if name.startswith(("IVS_", "PREFECT_", "AWS_", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")):
+        if name.startswith(
+            ("IVS_", "PREFECT_", "AWS_", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "PG")
+        ):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
 
@@ -79,6 +84,36 @@ def twin(shared_twin: Twin) -> Twin:
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStore]:
     with seaweed(tmp_path_factory.mktemp("store"), bucket="tests") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One server for the session, in a folder that an unprivileged user may enter."""
+    with tempfile.TemporaryDirectory(prefix="ivs-postgres-") as name:
+        os.chmod(name, 0o711)  # noqa: PTH101
+        with postgres_server(Path(name)) as running:
+            yield running
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def make_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Database]]:
+    """Return a function that makes a fresh database for a ledger; the test runs over both kinds."""
+    made: list[Database] = []
+
+    def make() -> Database:
+        one = File(tmp_path) if request.param == "sqlite" else Server(request.getfixturevalue("postgres"))
+        made.append(one)
+        return one
+
+    yield make
+    for one in made:
+        if isinstance(one, Server):
+            one.drop()
+
+
+@pytest.fixture
+def database(make_database: Callable[[], Database]) -> Database:
+    return make_database()
 
 
 @pytest.fixture

@@ -35,18 +35,25 @@ class Judgement:
         return f"{told} ({', '.join(f'{name} {count}' for name, count in self.counts.items())})"
 
 
-def rows_of(path: Path, table: str) -> list[dict[str, Any]]:
-    """Return a table's rows from an SQLite file another process may be writing."""
+def rows_of(path: Path | str, table: str) -> list[dict[str, Any]]:
+    """Return a table's rows from an SQLite file another process may be writing, or by the URL of a database."""
+    if isinstance(path, str):
+        from sqlalchemy import NullPool, create_engine, text
+
+        with create_engine(path, poolclass=NullPool).connect() as connection:
+            return [dict(row) for row in connection.execute(text(f"SELECT * FROM {table}")).mappings()]
     with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
         db.row_factory = sqlite3.Row
         return [dict(row) for row in db.execute(f"SELECT * FROM {table}")]
 
 
-def judge(*, ledger: Path, journal: Path, results: dict[str, pa.Table], planned: dict[str, set[str]]) -> Judgement:
+def judge(
+    *, ledger: Path | str, journal: Path, results: dict[str, pa.Table], planned: dict[str, set[str]]
+) -> Judgement:
     """Judge nights of one ledger against the provider's journal.
 
     Args:
-        ledger: the ledger's SQLite file.
+        ledger: the ledger's SQLite file, or its URL.
         journal: the simulator's journal.
         results: the latest result table of each run, by run id.
         planned: the record references each run's input should give.

@@ -135,7 +135,7 @@ class Nights:
 
     def judge(self) -> Judgement:
         return judge(
-            ledger=self.profile.home / "ledger.sqlite",
+            ledger=self.profile.ledger_url,
             journal=self.twin.at.journal,
             results=self.results,
             planned=self.planned,

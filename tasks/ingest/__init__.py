@@ -2,7 +2,7 @@
 
 from tasks.ingest.awaited import Patience, last_moment, when_complete
 from tasks.ingest.errors import IncompleteError, InputError
-from tasks.ingest.inspection import FileReport, SourceReport, inspect_source
+from tasks.ingest.inspection import FileReport, Problem, SourceReport, inspect_source
 from tasks.ingest.pinned import PinnedInput, pin
 from tasks.ingest.source import pin_source, read_inputs, read_profile, read_source
 
@@ -12,6 +12,7 @@ __all__ = [
     "InputError",
     "Patience",
     "PinnedInput",
+    "Problem",
     "SourceReport",
     "inspect_source",
     "last_moment",

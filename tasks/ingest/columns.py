@@ -66,6 +66,7 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 REQUIRED: Final = ("customer_no",)
 _REMARK: Final = re.compile(r"[(\[【].*?[)\]】]")
+_LONG_NUMBER: Final = re.compile(r"\d{9,}[xX]?")
 _LOOSE: Final = re.compile(r"[\s_*:\-\u200b\ufeff]+")
 
 
@@ -134,6 +135,7 @@ def _folded(heading: str) -> str:
     return _LOOSE.sub("", _REMARK.sub("", plain)).casefold() or plain.casefold()
 
 
-def shown(heading: str) -> str:
-    """Return a heading as it may be printed."""
-    return "".join(letter for letter in heading.strip()[:60] if letter.isprintable())
+def shown(text: str) -> str:
+    """Return a heading, or a file's name, as it may be printed: on one line, and no long number in it readable."""
+    plain = "".join(letter for letter in text.strip()[:200] if letter.isprintable())
+    return _LONG_NUMBER.sub(lambda found: f"{found[0][:4]}{'*' * (len(found[0]) - 4)}", plain)

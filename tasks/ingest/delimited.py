@@ -7,7 +7,7 @@ import io
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from tasks.ingest.encodings import detect
 from tasks.ingest.errors import InputError
@@ -45,15 +45,15 @@ def read_delimited(
     with closing(stream()) as sample:
         name, text = detect(file, sample, encoding)
     delimiter = delimiter or _sniffed(text)
-    form = f"{name}, delimiter {delimiter!r}"
     rows = _numbered(stream, name, delimiter)
+    told: dict[str, Any] = {"encoding": name, "guessed": not encoding, "delimiter": delimiter}
     if headings:
-        return Table(form, headings, rows)
-    for _number, row in rows:
+        return Table("delimited", headings, rows, **told)
+    for number, row in rows:
         if isinstance(row, BadRow):
             raise InputError(file, f"the heading can't be read: {row.problem}")
         if any(cell.strip() for cell in row):
-            return Table(form, row, rows)
+            return Table("delimited", row, rows, number, **told)
     raise InputError(file, "the file has no heading")
 
 

@@ -28,7 +28,7 @@ def read_jsonl(file: str, stream: BinaryIO) -> Table:
     headings = list(dict.fromkeys(key for _number, item in first if isinstance(item, dict) for key in item))
     if not headings:
         raise InputError(file, "no JSON object in its first lines" if first else "the file is empty")
-    return Table("JSON lines", headings, _rows(itertools.chain(first, objects), headings))
+    return Table("jsonl", headings, _rows(itertools.chain(first, objects), headings), encoding="utf-8")
 
 
 def _rows(objects: Iterator[tuple[int, _Object]], headings: list[str]) -> Iterator[tuple[int, Row]]:

@@ -33,7 +33,7 @@ def read_parquet(file: str, stream: BinaryIO) -> Table:
         raise InputError(file, "not a Parquet file that can be read") from None
     if any(table.metadata.row_group(at).total_byte_size > MOST_GROUP for at in range(table.num_row_groups)):
         raise InputError(file, "a row group of more than 2 GB: write it in smaller ones")
-    return Table("Parquet", names, _rows(file, table))
+    return Table("parquet", names, _rows(file, table))
 
 
 def _rows(file: str, table: pq.ParquetFile) -> Iterator[tuple[int, Row]]:

@@ -28,11 +28,18 @@ Row = Sequence[str] | BadRow
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One input as read: how it was written, its headings, and its rows numbered as a person counts them."""
+    """One input as read: how it was written, its headings, and its rows numbered as a person counts them.
+
+    `heading_row` is 0 where the file has none; `guessed`: its encoding was told from its bytes.
+    """
 
     form: str
     headings: Sequence[str]
     rows: Iterator[tuple[int, Row]]
+    heading_row: int = 0
+    encoding: str = ""
+    guessed: bool = False
+    delimiter: str = ""
 
 
 def number_text(value: float) -> FromNumber:

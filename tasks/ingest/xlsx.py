@@ -52,7 +52,7 @@ def read_xlsx(file: str, stream: BinaryIO, is_heading: Callable[[Sequence[str]],
         raise InputError(file, UNREADABLE) from None
     part, at, headings = _only(file, found, sheet)
     rows = _rows(file, packed, book, part)
-    return Table(f"XLSX, heading in row {at}", headings, _below(rows, at, len(headings)))
+    return Table("xlsx", headings, _below(rows, at, len(headings)), at)
 
 
 def _only(file: str, found: list[Found], sheet: str) -> Found:

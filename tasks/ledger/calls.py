@@ -72,6 +72,7 @@ Price = Callable[[str, int], int]
 
 _GATE: Final = text(
     "SELECT epoch, stop, (SELECT value FROM switches WHERE name = 'halt') AS halt, "
+    "(SELECT count(*) FROM owners WHERE owner = :owner AND ended_us IS NULL) AS lives, "
     "(SELECT max(call_id) FROM calls WHERE question = :question AND voided = 0 AND set_aside = '' AND open = 0 "
     "AND outcome NOT IN ('', 'unreadable') AND ended_us > runs.as_of_us) AS answered "
     "FROM runs WHERE run_id = :run_id"
@@ -98,16 +99,19 @@ _STATE: Final = text("SELECT state FROM calls WHERE call_id = :call_id")
 
 
 def depart(connection: Connection, call: Departure, standing: Standing | None = None) -> None:
-    """Write a call as `sent`, if it may leave: epoch, halt, stop flag, answered or open question, caps.
+    """Write a call as `sent`, if it may leave: epoch, owner, halt, stop flag, answered or open question, caps.
 
     A doubt in its way is freed where a `standing` decision covers it.
 
     Raises:
         FencedError, StoppedError, CapReachedError, OpenQuestionError: it may not; nothing is kept.
     """
-    gate = connection.execute(_GATE, {"run_id": call.run_id, "question": call.question}).one()
+    asked = {"run_id": call.run_id, "question": call.question, "owner": call.owner}
+    gate = connection.execute(_GATE, asked).one()
     if gate.epoch != call.epoch:
         raise FencedError(f"run {call.run_id} has a newer owner")
+    if not gate.lives:
+        raise FencedError("this process was taken for dead by another: its calls are in doubt, it may send no more")
     if gate.halt:
         raise StoppedError("halted")
     if gate.stop:
@@ -130,7 +134,8 @@ def end(connection: Connection, call: Departure, ending: Ending, price: Price) -
         return
     cost = _cost(connection, call, ending, price)
     stays_open = int(ending.state == "in_doubt" or ending.answer == "unreadable")
-    values = asdict(ending) | {"call_id": call.call_id, "open": stays_open, "price": cost}
+    values = {name: _storable(value) for name, value in asdict(ending).items()}
+    values |= {"call_id": call.call_id, "open": stays_open, "price": cost}
     connection.execute(_END, values)
     if ending.charge == "certain":
         settle(connection, call.scopes, worst=call.worst_micros, certain=cost, back=0)
@@ -143,6 +148,11 @@ def withdraw(connection: Connection, call: Departure, ended_us: int) -> None:
     end(connection, call, Ending("withdrawn", "", "none", ended_us), lambda _family, _calls: 0)
 
 
+def _storable(value: Any) -> Any:
+    """Take out what a database can't hold (NUL, lone surrogates): a strange answer is still an answer."""
+    return value.replace("\0", "").encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
 def _cost(connection: Connection, call: Departure, ending: Ending, price: Price) -> int:
     if ending.charge == "none":
         return 0
@@ -152,16 +162,10 @@ def _cost(connection: Connection, call: Departure, ending: Ending, price: Price)
     return price(call.family, so_far)
 
 
-_ORPHANS: Final = text("SELECT DISTINCT owner FROM calls WHERE state = 'sent'")
 _DOUBT: Final = text(
     "UPDATE calls SET state = 'in_doubt', answer = 'missing', charge = 'possible', ended_us = :now "
     "WHERE state = 'sent' AND owner = :owner"
 )
-
-
-def orphan_owners(connection: Connection) -> list[str]:
-    """Return the owners of all calls that are `sent`."""
-    return list(connection.execute(_ORPHANS).scalars())
 
 
 def doubt_all_of(connection: Connection, owner: str, now_us: int) -> int:

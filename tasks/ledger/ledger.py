@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+import os
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Engine, Row, func, select
+from sqlalchemy import BigInteger, Connection, Engine, Row, cast, func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.ledger import calls as call_rows
 from tasks.ledger import doubts as doubt_rows
+from tasks.ledger import marks
+from tasks.ledger import owners as owner_rows
 from tasks.ledger import runs as run_rows
 from tasks.ledger.budget import Cap, open_scopes
 from tasks.ledger.calls import Departure, Ending, Price
-from tasks.ledger.errors import LedgerError
-from tasks.ledger.opening import open_engine, prepare, sqlite_path
-from tasks.ledger.owners import Owner
+from tasks.ledger.copying import copy_to
+from tasks.ledger.errors import LedgerError, LedgerUnavailableError
+from tasks.ledger.opening import open_database, prepare
+from tasks.ledger.said import said
 from tasks.ledger.schema import budget, calls, decisions, quota, switches, unsent
 from tasks.ledger.standing import Standing
 from tasks.ledger.voids import refuse_void
@@ -27,6 +35,9 @@ from tasks.ledger.writer import Writer
 
 T = TypeVar("T")
 TOGETHER: Final = 500
+PATIENCE_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""The pauses in which a database that went away may come back, before an answer is given up."""
+
 _CHINA_US: Final = 8 * 3_600_000_000
 
 
@@ -42,7 +53,7 @@ class Ledger:
         url: SQLAlchemy URL.
         bound_to: endpoint and project this ledger belongs to.
         locks: folder of the owners' lock files; beside the SQLite file by default.
-        clock_us: the wall clock, in microseconds.
+        clock_us: the wall clock, in microseconds; a server's own is reckoned from it.
         owner_name: what this process is called; a random name by default.
         writer: what writes; a thread with group commit by default.
 
@@ -60,25 +71,34 @@ class Ledger:
         owner_name: str = "",
         writer: Callable[[Engine], Writer] = Writer,
     ) -> None:
-        self._engine = open_engine(url)
+        database = open_database(url, clock_us, locks)
+        self._engine = database.engine
+        self.clock_us = database.clock_us
         self.ledger_id = prepare(self._engine, bound_to)
-        path = sqlite_path(url)
         self._readers = self._engine.execution_options(reading=True)
-        self.owner = Owner(locks or (path or Path("ledger")).parent / "locks", owner_name)
-        self.clock_us = clock_us
+        self.owner = database.own(owner_name)
         self._writer = writer(self._engine)
         self.recovered = self._recover()
 
     def close(self) -> None:
         """Finish what waits to be written, and let go."""
+        with suppress(LedgerError):
+            self.write(lambda c: owner_rows.end(c, self.owner.name, self.clock_us()))
         self._writer.close()
         self._engine.dispose()
         self.owner.release()
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """Run a read in a transaction of its own."""
-        with self._readers.connect() as connection, connection.begin():
-            return work(connection)
+        """Run a read in a transaction of its own.
+
+        Raises:
+            LedgerUnavailableError: the database can't be read.
+        """
+        try:
+            with self._readers.connect() as connection, connection.begin():
+                return work(connection)
+        except SQLAlchemyError as error:
+            raise LedgerUnavailableError(f"the ledger can't be read: {said(error)}") from None
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run a write and wait until it is durable."""
@@ -95,12 +115,12 @@ class Ledger:
         await self.awrite(partial(call_rows.depart, call=call, standing=standing))
 
     async def end(self, call: Departure, ending: Ending, price: Price) -> None:
-        """Write how a call ended."""
-        await self.awrite(partial(call_rows.end, call=call, ending=ending, price=price))
+        """Write how a call ended; a database that is away is waited for, since the answer comes but once."""
+        await self._patiently(partial(call_rows.end, call=call, ending=ending, price=price))
 
     async def withdraw(self, call: Departure) -> None:
         """Take back a call that let no byte go."""
-        await self.awrite(partial(call_rows.withdraw, call=call, ended_us=self.clock_us()))
+        await self._patiently(partial(call_rows.withdraw, call=call, ended_us=self.clock_us()))
 
     def calls_of(self, run_id: str, refs: Sequence[str]) -> list[Row[Any]]:
         """Return a run's calls for some records, oldest first."""
@@ -183,7 +203,7 @@ class Ledger:
         of = calls.c.run_id == run_id if run_id else calls.c.owner == owner
         keys = (calls.c.operation, calls.c.state, calls.c.answer, calls.c.charge, calls.c.outcome)
         chosen = (
-            select(*keys, func.count().label("n"), func.sum(calls.c.price_micros).label("micros"))
+            select(*keys, func.count().label("n"), cast(func.sum(calls.c.price_micros), BigInteger).label("micros"))
             .where(of)
             .group_by(*keys)
         )
@@ -197,7 +217,7 @@ class Ledger:
             calls.c.state, calls.c.answer, calls.c.charge, calls.c.outcome, calls.c.status, calls.c.verification_code,
         )  # fmt: skip
         chosen = (
-            select(*keys, func.count().label("n"), func.sum(calls.c.price_micros).label("micros"))
+            select(*keys, func.count().label("n"), cast(func.sum(calls.c.price_micros), BigInteger).label("micros"))
             .where(calls.c.run_id == run_id)
             .group_by(*keys)
         )
@@ -219,6 +239,14 @@ class Ledger:
     def call_count(self) -> int:
         """Return how many calls this ledger holds."""
         return int(self.read(lambda c: c.execute(select(func.count()).select_from(calls)).scalar_one()))
+
+    def make_mark(self, mark: str) -> None:
+        """Make a mark that an older copy of this ledger lacks; see `tasks.marker`."""
+        self.write(lambda c: marks.make(c, mark, self.clock_us()))
+
+    def has_mark(self, mark: str) -> bool:
+        """Tell whether a mark was made in this ledger."""
+        return self.read(lambda c: marks.has(c, mark))
 
     def throttled(self) -> int:
         """Return how often the provider has throttled us, over the life of this ledger."""
@@ -276,14 +304,30 @@ class Ledger:
         chosen = select(switches.c.value).where(switches.c.name == "halt")
         return self.read(lambda c: c.execute(chosen).scalar()) or ""
 
+    def backup(self, path: Path) -> None:
+        """Copy the whole ledger into an SQLite file that does not exist yet; see `copying`."""
+        copy_to(self._readers, path)
+
+    async def _patiently(self, work: Callable[[Connection], None]) -> None:
+        for pause in PATIENCE_S:
+            try:
+                return await self.awrite(work)
+            except LedgerUnavailableError:
+                await asyncio.sleep(pause)
+        return await self.awrite(work)
+
     # --- recovery --------------------------------------------------------------------------------------------------
 
     def _recover(self) -> int:
-        """Put in doubt what dead owners left `sent`, and return how many calls that were."""
+        """Become an owner, end the dead ones, put in doubt what they left `sent`, and return how many calls it was."""
 
         def work(connection: Connection) -> int:
-            dead = [owner for owner in call_rows.orphan_owners(connection) if not self.owner.is_alive(owner)]
-            return sum(call_rows.doubt_all_of(connection, owner, self.clock_us()) for owner in dead)
+            now = self.clock_us()
+            owner_rows.register(connection, self.owner.name, host=socket.gethostname(), pid=os.getpid(), now_us=now)
+            dead = [owner for owner in owner_rows.unended(connection) if not self.owner.is_alive(owner)]
+            for owner in dead:
+                owner_rows.end(connection, owner, now)
+            return sum(call_rows.doubt_all_of(connection, owner, now) for owner in dead)
 
         return self.write(work)
 

@@ -14,11 +14,11 @@ from sqlalchemy import Connection, text
 
 STEPS: Final[tuple[tuple[str, ...], ...]] = (
     # 2: what the results' marker is held against, see `tasks.marker`
-    ("CREATE TABLE marks (mark VARCHAR(40) NOT NULL, at_us BIGINT NOT NULL, PRIMARY KEY (mark))",),
+    ("CREATE TABLE marks (mark TEXT NOT NULL, at_us BIGINT NOT NULL, PRIMARY KEY (mark))",),
     # 3: what a person's decision took out of force, and which staged chunks an ended run has left
     (
-        "ALTER TABLE calls ADD COLUMN set_aside VARCHAR(40) DEFAULT '' NOT NULL",
-        "ALTER TABLE unsent ADD COLUMN set_aside VARCHAR(40) DEFAULT '' NOT NULL",
+        "ALTER TABLE calls ADD COLUMN set_aside TEXT DEFAULT '' NOT NULL",
+        "ALTER TABLE unsent ADD COLUMN set_aside TEXT DEFAULT '' NOT NULL",
         "ALTER TABLE runs ADD COLUMN kept_chunks TEXT DEFAULT '' NOT NULL",
     ),
     # 4: so that a resume finds the chunks that are done without reading them; unknown (-1) of what was written before

@@ -2,50 +2,57 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import sqlite3
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, select
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Connection, Engine, inspect, make_url, select
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from tasks.ledger import postgres, sqlite
 from tasks.ledger.errors import LedgerUnavailableError, WrongLedgerError
 from tasks.ledger.migrations import SCHEMA_VERSION, upgrade
+from tasks.ledger.owners import Owner
+from tasks.ledger.said import said
 from tasks.ledger.schema import binding, metadata
 
-BUSY_MS: Final = 60_000
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """What the rest of the ledger knows of its database: an engine, the clock its writers share, and who owns what."""
+
+    engine: Engine
+    clock_us: Callable[[], int]
+    own: Callable[[str], Owner]
 
 
-def open_engine(url: str) -> Engine:
-    """Return an engine for a ledger's URL; SQLite files are made 0600, in WAL mode, with every commit on the disk.
+def open_database(url: str, clock_us: Callable[[], int], locks: Path | None = None) -> Database:
+    """Return the database a URL names: an SQLite file, or a PostgreSQL server.
+
+    Args:
+        url: SQLAlchemy URL.
+        clock_us: this machine's clock, in microseconds; PostgreSQL's own is reckoned from it.
+        locks: folder of the owners' lock files; beside the SQLite file by default.
 
     Raises:
-        LedgerUnavailableError: the file or server can't be reached.
+        LedgerUnavailableError: there is no such database, or it can't be reached.
     """
-    path = sqlite_path(url)
-    if path is None:
-        return create_engine(url, pool_pre_ping=True)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
-    except OSError as error:
-        raise LedgerUnavailableError(f"ledger {path.name}: {error.strerror}") from None
-    engine = create_engine(url, poolclass=NullPool)
-    event.listen(engine, "connect", _tune)
-    event.listen(engine, "begin", _begin)
-    return engine
-
-
-def sqlite_path(url: str) -> Path | None:
-    """Return the file of an SQLite URL, or None for a server."""
-    parsed = make_url(url)
-    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
+        parsed = make_url(url)
+    except ArgumentError:
+        raise LedgerUnavailableError("the ledger's URL can't be read: sqlite:///FILE or postgresql://HOST/DB") from None
+    kind = parsed.get_backend_name()
+    if kind == "sqlite" and parsed.database:
+        path = Path(parsed.database)
+        folder = locks or path.parent / "locks"
+        return Database(sqlite.open_file(url, path), clock_us, lambda name: sqlite.LockFile(folder, name))
+    if kind == "postgresql":
+        clock = postgres.ServerClock(clock_us)
+        engine = postgres.open_server(parsed, clock)
+        return Database(engine, clock, lambda name: postgres.Session(engine, name))
+    raise LedgerUnavailableError(f"a ledger is an SQLite file or on PostgreSQL, not {kind}")
 
 
 def prepare(engine: Engine, bound_to: dict[str, str]) -> str:
@@ -58,46 +65,18 @@ def prepare(engine: Engine, bound_to: dict[str, str]) -> str:
         LedgerUnavailableError: the database can't be used.
     """
     try:
-        with writing(engine) as connection:
+        with queue(engine), engine.begin() as connection:
             if not inspect(connection).has_table("binding"):
                 metadata.create_all(connection)
                 _bind(connection, bound_to)
             return _checked(connection, bound_to)
-    except SQLAlchemyError as error:
-        raise LedgerUnavailableError(f"ledger: {type(error).__name__}") from None
+    except (SQLAlchemyError, OSError) as error:
+        raise LedgerUnavailableError(f"the ledger can't be opened: {said(error)}") from None
 
 
-@contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
-    """Yield a connection inside one write transaction, queued fairly among the processes that share an SQLite file."""
-    with queue(engine), engine.begin() as connection:
-        yield connection
-
-
-@contextmanager
-def queue(engine: Engine) -> Iterator[None]:
-    """Hold the ledger file's write queue; SQLite's own waiting starves one process when several write."""
-    database = engine.url.database
-    if engine.dialect.name != "sqlite" or not database:
-        yield
-        return
-    handle = os.open(f"{database}.queue", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _tune(connection: sqlite3.Connection, _record: Any) -> None:
-    connection.isolation_level = None
-    for pragma in (f"busy_timeout={BUSY_MS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    connection.exec_driver_sql("BEGIN" if options.get("reading") else "BEGIN IMMEDIATE")
+def queue(engine: Engine) -> AbstractContextManager[None]:
+    """Hold the writers' queue where a database needs one outside its transactions."""
+    return sqlite.queue(engine) if engine.dialect.name == "sqlite" else nullcontext()
 
 
 def _bind(connection: Connection, bound_to: dict[str, str]) -> None:

@@ -1,52 +1,50 @@
-"""Who is alive: each process holds a lock file while it lives; a lock that can be taken proves its owner dead."""
+"""Who may send: each process is an owner with a row, and the one that finds it dead ends that row.
+
+Whether an owner lives is proven outside the tables (a lock file, a session on the server). Ended is for ever: the row
+is ended in the same transaction that puts the owner's calls in doubt, and a departure asks for it, so a process that
+was taken for dead while it lived writes no further call.
+"""
 
 from __future__ import annotations
 
-import fcntl
-import os
-import socket
-import uuid
-from pathlib import Path
+from typing import Final, Protocol
+
+from sqlalchemy import Connection, text
+
+from tasks.ledger.schema import owners
 
 
-class Owner:
-    """This process, as an owner of runs and calls.
+class Owner(Protocol):
+    """This process, and whom it knows."""
 
-    Args:
-        folder: where lock files lie; shared by all processes of one ledger on this machine.
-        name: what it is called; a random name by default.
-    """
-
-    def __init__(self, folder: Path, name: str = "") -> None:
-        self.name = name or uuid.uuid4().hex[:20]
-        self.host = socket.gethostname()
-        self.pid = os.getpid()
-        self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._handle = os.open(self._path(self.name), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._handle, fcntl.LOCK_EX)
+    name: str
 
     def is_alive(self, owner: str) -> bool:
-        """Tell whether the process that `owner` names still lives (holds its lock)."""
-        if owner == self.name:
-            return True
-        try:
-            handle = os.open(self._path(owner), os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        else:
-            return False
-        finally:
-            os.close(handle)
+        """Tell whether another owner's process still holds what it must hold to send."""
+
+    def check(self) -> None:
+        """Raise FencedError where others may take this process for dead."""
 
     def release(self) -> None:
-        """Let go of the lock and remove its file."""
-        self._path(self.name).unlink(missing_ok=True)
-        os.close(self._handle)
+        """Let go."""
 
-    def _path(self, owner: str) -> Path:
-        return self._folder / f"{owner}.lock"
+
+_ENDED: Final = text("UPDATE owners SET ended_us = :now WHERE owner = :owner AND ended_us IS NULL")
+_UNENDED: Final = text(
+    "SELECT owner FROM owners WHERE ended_us IS NULL UNION SELECT DISTINCT owner FROM calls WHERE state = 'sent'"
+)
+
+
+def register(connection: Connection, owner: str, *, host: str, pid: int, now_us: int) -> None:
+    """Write an owner's row."""
+    connection.execute(owners.insert().values(owner=owner, host=host, pid=pid, started_us=now_us))
+
+
+def unended(connection: Connection) -> list[str]:
+    """Return all owners that have not been ended, or whose calls are `sent`."""
+    return list(connection.execute(_UNENDED).scalars())
+
+
+def end(connection: Connection, owner: str, now_us: int) -> None:
+    """End an owner: it departed, or was found dead."""
+    connection.execute(_ENDED, {"owner": owner, "now": now_us})

@@ -16,8 +16,9 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from tasks.ledger.errors import LedgerUnavailableError
+from tasks.ledger.errors import LedgerError, LedgerUnavailableError
 from tasks.ledger.opening import queue as write_queue
+from tasks.ledger.said import ROW_FAULTS, said
 
 T = TypeVar("T")
 Work = Callable[[Connection], Any]
@@ -33,13 +34,15 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._thread.start()
         self._closed = False
+        self._closing = threading.Lock()
 
     def submit(self, work: Callable[[Connection], T]) -> Future[T]:
         """Queue `work`; the future is done when its effects are durable, or holds the exception it raised."""
-        if self._closed:
-            raise LedgerUnavailableError("the ledger is closed")
         future: Future[T] = Future()
-        self._waiting.put((work, future))
+        with self._closing:
+            if self._closed:
+                raise LedgerError("the ledger is closed")
+            self._waiting.put((work, future))
         return future
 
     def write(self, work: Callable[[Connection], T]) -> T:
@@ -52,10 +55,11 @@ class Writer:
 
     def close(self) -> None:
         """Finish what waits and stop the thread."""
-        if not self._closed:
-            self._closed = True
-            self._waiting.put(None)
-            self._thread.join()
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                self._waiting.put(None)
+        self._thread.join()
 
     def _run(self) -> None:
         connection: Connection | None = None
@@ -82,11 +86,11 @@ class Writer:
                 connection = connection or self._engine.connect()
                 with connection.begin():
                     done = [(future, *_under_savepoint(connection, work)) for work, future in batch]
-        except (SQLAlchemyError, OSError) as error:
+        except Exception as error:  # noqa: BLE001  # whatever it was, all are told; none may wait for ever
             if connection is not None:
                 connection.invalidate()
                 connection.close()
-            _tell_all(batch, LedgerUnavailableError(f"the ledger can't be written: {_short(error)}"))
+            _tell_all(batch, LedgerUnavailableError(f"the ledger can't be written: {said(error)}"))
             return None
         for future, result, failure in done:
             _tell(future, result, failure)
@@ -97,11 +101,11 @@ def _under_savepoint(connection: Connection, work: Work) -> tuple[Any, BaseExcep
     connection.exec_driver_sql("SAVEPOINT item")
     try:
         result = work(connection)
-    except SQLAlchemyError as error:
-        if getattr(error, "connection_invalidated", False) or "disk" in str(getattr(error, "orig", "")):
-            raise
+    except ROW_FAULTS as error:
         connection.exec_driver_sql("ROLLBACK TO item")
-        return None, LedgerUnavailableError(f"the ledger refused a row: {_short(error)}")
+        return None, LedgerError(f"the ledger refused a row: {said(error)}")
+    except SQLAlchemyError:
+        raise
     except Exception as error:  # noqa: BLE001  # handed to the waiter as it is
         connection.exec_driver_sql("ROLLBACK TO item")
         return None, error
@@ -121,8 +125,3 @@ def _tell(future: Future[Any], result: Any, failure: BaseException | None) -> No
 def _tell_all(batch: list[tuple[Work, Future[Any]]], failure: BaseException) -> None:
     for _, future in batch:
         _tell(future, None, failure)
-
-
-def _short(error: BaseException) -> str:
-    """Name the error and the database's own sentence; statements and parameters are left out."""
-    return f"{type(error).__name__}: {getattr(error, 'orig', None) or type(error).__name__}"

@@ -149,6 +149,7 @@ class Asker:
             await asyncio.shield(written)
             await pacer.moment(slot)
             self.gate.check(booked=True)
+            self.ledger.owner.check()
         except BaseException:
             await asyncio.shield(self._take_back(call, written))
             raise

@@ -6,8 +6,9 @@ import asyncio
 import datetime as dt
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from tasks.ledger import LedgerError, RunRow
 from tasks.ledger.budget import Cap, month_scope, night_scope, run_scope
@@ -22,10 +23,13 @@ from tasks.records.money import to_micros
 from tasks.runtime import Runtime
 from tasks.settings.profile import Canary
 from tasks.staging import Manifest, Part, Staging, kept_parts
+from tasks.storage import StorageError
 from tasks.verify.ask import Asker, ByteRoom
 from tasks.verify.gate import Gate
 from tasks.verify.progress import Progress
 from tasks.verify.window import seconds_left
+
+MARK_EVERY_S: Final = 60.0
 
 
 @dataclass(slots=True)
@@ -44,6 +48,14 @@ class Night:
 
     async def verify(self, each: Callable[[Part], Awaitable[None]]) -> None:
         """Verify everything that is open, in the order of a night; `each` verifies one chunk (a Prefect task does)."""
+        marking = asyncio.create_task(self._mark_now_and_then())
+        try:
+            await self._in_order(each)
+        finally:
+            marking.cancel()
+            await asyncio.gather(marking, return_exceptions=True)
+
+    async def _in_order(self, each: Callable[[Part], Awaitable[None]]) -> None:
         parts = await asyncio.to_thread(self.open_chunks)
         await self.first_alone(parts)
         for canary in (True, False):
@@ -88,6 +100,13 @@ class Night:
         """Let no further call go, and wait for the answers of those in flight no longer than `drain_s`."""
         self.asker.client.hurry(self.runtime.profile.limits.drain_s)
         await self.gate.stop("cancelled")
+
+    async def _mark_now_and_then(self) -> None:
+        """Mark the ledger each minute; what can't be reached just then costs only that mark."""
+        while True:
+            await asyncio.sleep(MARK_EVERY_S)
+            with suppress(StorageError, LedgerError):
+                await asyncio.to_thread(self.runtime.mark_ledger)
 
     async def _side_by_side(self, parts: list[Part], each: Callable[[Part], Awaitable[None]]) -> None:
         places = asyncio.Semaphore(self.runtime.profile.limits.chunks_at_once)
@@ -147,7 +166,10 @@ def open_night(
     Raises:
         RunBusyError: a living process owns the run.
         LedgerError: it is void, or its staged records are gone.
+        WrongLedgerError, StorageError: this is not the ledger the results belong to, or nobody can say.
     """
+    runtime.check_ledger()
+    runtime.mark_ledger()
     night = f"{run.profile}:{(on or run.business_date).isoformat()}"
     epoch = runtime.ledger.take(run.run_id, _caps(runtime, run, night, cap_micros))
     summary = plan_of(run)

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.ingest import InputError, inspect_source, pin, read_inputs
+from tasks.ingest import InputError, Problem, inspect_source, pin, read_inputs
 from tasks.ingest.unpack import unpacked
 from tasks.records import Reason, Record, RejectedRow
 from tasks.records.layout import Layout
@@ -246,15 +246,16 @@ def test_an_inspection_goes_on_after_a_file_that_can_not_be_read(store: Any) -> 
     store.put("c.csv", "姓名\n欧阳\n".encode())
     report = inspect_source(store, Source(records="test"))
     assert report.unreadable == (
-        "a.csv: the file is empty",
-        "c.csv, column 客户号: no such column: map customer_no in the profile's [source.columns]",
+        Problem("a.csv", None, "", "the file is empty"),
+        Problem("c.csv", None, "客户号", "no such column: map customer_no in the profile's [source.columns]"),
     )
     (seen,) = report.files
-    assert (seen.rows, seen.rejected, seen.form) == (3, 1, "utf-8, delimiter ','")
+    assert (seen.rows, seen.rejected, seen.with_problems) == (3, 1, 1)
+    assert (seen.form, seen.encoding, seen.encoding_guessed, seen.delimiter) == ("delimited", "utf-8", True, ",")
     assert seen.recognised["id_number"] == "证件号码"
     assert seen.first == (
-        "row 3, id_number: length is neither 15 nor 18",
-        "row 4, customer_no: empty, or longer than 200 characters",
+        Problem("b.csv", 3, "id_number", "length is neither 15 nor 18"),
+        Problem("b.csv", 4, "customer_no", "empty, or longer than 200 characters"),
     )
     assert "欧阳" not in repr(report)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -85,6 +86,11 @@ class House:
     @property
     def log(self) -> str:
         return (self.folder / "log").read_text(encoding="utf-8")
+
+    def under_way(self) -> int:
+        """Return how many calls the ledger says are sent and not answered."""
+        with sqlite3.connect(f"file:{self.folder / 'home' / 'ledger.sqlite'}?mode=ro", uri=True) as db:
+            return int(db.execute("SELECT count(*) FROM calls WHERE state = 'sent'").fetchone()[0])
 
     def judge(self) -> Judgement:
         newest: dict[str, Path] = {}

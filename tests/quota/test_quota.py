@@ -5,24 +5,24 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from tasks.ledger import Ledger
 from tasks.quota import LEASE_US, MISSED_US, Lane, Pacer, lease, throttled
+from tests.databases import Database
 
 SECOND = 1_000_000
 TEN = Lane("p:two_factor", 10.0)
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    made = Ledger(f"sqlite:///{tmp_path}/l.sqlite", bound_to={"endpoint": "e"})
+def ledger(database: Database) -> Iterator[Ledger]:
+    made = Ledger(database.url, bound_to={"endpoint": "e"})
     yield made
     made.close()
 
@@ -50,15 +50,15 @@ def test_what_nobody_used_does_not_add_up(ledger: Ledger) -> None:
     assert most_in_a_second(slots) <= 10
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.tuples(st.integers(0, 700_000), st.integers(1, 40), st.booleans()), max_size=40),
     st.sampled_from([1.0, 7.0, 10.0, 45.0, 300.0]),
 )
 def test_no_sliding_second_ever_holds_more_than_the_rate(
-    tmp_path_factory: pytest.TempPathFactory, story: list[tuple[int, int, bool]], rate: float
+    make_database: Callable[[], Database], story: list[tuple[int, int, bool]], rate: float
 ) -> None:
-    made = Ledger(f"sqlite:///{tmp_path_factory.mktemp('q')}/l.sqlite", bound_to={"endpoint": "e"})
+    made = Ledger(make_database().url, bound_to={"endpoint": "e"})
     lane, now, slots = Lane("x", rate), SECOND, []
     for step, wanted, refused in story:
         now += step

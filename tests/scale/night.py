@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from tasks.settings.load import CONFIGS
 from tasks.staging import Staging
 
 ON = dt.date(2026, 11, 24)
+TOGETHER = 20
 HEADINGS = "客户号,姓名,证件号码,机构号,风险等级,成本中心,证件有效期至"
 FOLDERS = ("records", "results", "staging")
 SECRETS = {
@@ -71,9 +72,17 @@ def profile(folder: Path) -> Profile:
     )
 
 
-def planned(held: Runtime, **over: Any) -> Any:
-    """Return the run of the population, planned now or found."""
-    return load_or_make(held, PlanKey(ON, **over), lambda: ingest.read_source(held.records, held.profile.source))
+def planned(held: Runtime, *, told: Callable[[int], None] = lambda _rows: None, **over: Any) -> Any:
+    """Return the run of the population, planned now or found; `told` hears how many rows were read."""
+
+    def rows() -> Iterator[Any]:
+        read = 0
+        for batch in ingest.read_source(held.records, held.profile.source):
+            yield batch
+            read += len(batch)
+            told(read)
+
+    return load_or_make(held, PlanKey(ON, **over), rows)
 
 
 def staging_of(held: Runtime, run: Any) -> Staging:
@@ -84,13 +93,13 @@ def staging_of(held: Runtime, run: Any) -> Staging:
 def answer(held: Runtime, run: Any, *, but_last: int = 0) -> int:
     """Write an answered call for every planned record but those of the last chunks, and return how many."""
     staging = staging_of(held, run)
-    written = 0
     chunks = staging.manifest(plan_of(run)["manifest_sha256"]).chunks
-    for part in chunks[: len(chunks) - but_last]:
-        rows = list(_answered(run, part.chunk, staging.read(part).to_pylist()))
+    chunks = chunks[: len(chunks) - but_last]
+    for start in range(0, len(chunks), TOGETHER):
+        some = chunks[start : start + TOGETHER]
+        rows = [row for part in some for row in _answered(run, part.chunk, staging.read(part).to_pylist())]
         held.ledger.write(lambda c, rows=rows: _insert(c, rows))
-        written += len(rows)
-    return written
+    return sum(part.rows for part in chunks)
 
 
 def _insert(connection: Connection, rows: list[dict[str, Any]]) -> None:

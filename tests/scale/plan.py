@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -18,6 +19,8 @@ from typing import Any
 from tasks.ledger.runs import plan_of
 from tasks.reconcile import reconcile
 from tests.scale.night import answer, opened, peak_mb, planned, staging_of
+
+EVERY = 500_000
 
 
 def main() -> None:
@@ -36,7 +39,7 @@ def measure(folder: Path, records: int, *, reconciled: bool) -> dict[str, Any]:
     """Plan, and where asked reconcile; return the figures."""
     held = opened(folder, records)
     began, cpu = time.perf_counter(), time.process_time()
-    run = planned(held)
+    run = planned(held, told=lambda rows: tell(rows, began))
     took, cpu = time.perf_counter() - began, time.process_time() - cpu
     plan = plan_of(run)
     found: dict[str, Any] = {
@@ -50,6 +53,12 @@ def measure(folder: Path, records: int, *, reconciled: bool) -> dict[str, Any]:
         found |= measure_reconcile(held, run, folder / "out")
     held.close()
     return found
+
+
+def tell(rows: int, began: float) -> None:
+    """Say on stderr how far planning is, every half million rows."""
+    if rows % EVERY == 0:
+        print(f"{rows:,} rows in {time.perf_counter() - began:.0f} s, {peak_mb():.0f} MB", file=sys.stderr, flush=True)
 
 
 def measure_reconcile(held: Any, run: Any, out: Path) -> dict[str, Any]:

@@ -1,0 +1,100 @@
+"""The two databases a ledger may lie in, as an operator handles them: looked into, copied, restored, lost."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from pathlib import Path
+from typing import Any, Protocol
+
+from tests.postgres import Postgres
+
+
+class Database(Protocol):
+    """One ledger's database; the ledger is closed while it is copied, restored or lost."""
+
+    kind: str
+    url: str
+
+    def rows(self, question: str) -> list[tuple[Any, ...]]: ...
+
+    def write(self, statement: str) -> None: ...
+
+    def copy(self) -> str: ...
+
+    def restore(self, copy: str) -> None: ...
+
+    def lose(self) -> None: ...
+
+
+class File:
+    """A ledger in an SQLite file."""
+
+    kind = "sqlite"
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / f"{uuid.uuid4().hex[:8]}.sqlite"
+        self.url = f"sqlite:///{self._path}"
+
+    def rows(self, question: str) -> list[tuple[Any, ...]]:
+        db = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)
+        try:
+            return db.execute(question).fetchall()
+        finally:
+            db.close()
+
+    def write(self, statement: str) -> None:
+        db = sqlite3.connect(self._path)
+        try:
+            with db:
+                db.execute(statement)
+        finally:
+            db.close()
+
+    def copy(self) -> str:
+        copied = self._path.with_suffix(f".{uuid.uuid4().hex[:8]}")
+        copied.write_bytes(self._path.read_bytes())
+        return str(copied)
+
+    def restore(self, copy: str) -> None:
+        self.lose()
+        self._path.write_bytes(Path(copy).read_bytes())
+
+    def lose(self) -> None:
+        for path in (self._path, Path(f"{self._path}-wal"), Path(f"{self._path}-shm")):
+            path.unlink(missing_ok=True)
+
+
+class Server:
+    """A ledger on PostgreSQL."""
+
+    kind = "postgres"
+
+    def __init__(self, server: Postgres) -> None:
+        self.server = server
+        self.name = server.database()
+        self.url = server.url(self.name)
+        self._made = [self.name]
+
+    def rows(self, question: str) -> list[tuple[Any, ...]]:
+        return self.server.sql(question, self.name)
+
+    def write(self, statement: str) -> None:
+        self.server.sql(statement, self.name)
+
+    def copy(self) -> str:
+        copied = f"{self.name}_{uuid.uuid4().hex[:4]}"
+        self.server.sql(f"CREATE DATABASE {copied} TEMPLATE {self.name}")
+        self._made.append(copied)
+        return copied
+
+    def restore(self, copy: str) -> None:
+        self.server.drop(self.name)
+        self.server.sql(f"CREATE DATABASE {self.name} TEMPLATE {copy}")
+
+    def lose(self) -> None:
+        self.restore("template0")
+
+    def drop(self) -> None:
+        for name in self._made:
+            self.server.drop(name)

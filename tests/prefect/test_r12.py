@@ -1,0 +1,59 @@
+"""Prefect's own parts fail in the middle of a night: each run resumes or ends clean, and nothing is lost or paid twice."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+from flows.backfill import backfill
+from tests.conftest import Twin
+from tests.crash import driver
+from tests.prefect.conftest import House
+from tests.prefect.server import Server, Worker, until
+
+ENTRY = "flows/backfill.py:backfill"
+ORDER = {"order": {"profile": "crash", "business_date": "2026-11-24"}}
+
+
+def started(house: House, requests: int) -> str:
+    """Run a night in the UI, and return its flow run once some calls have been made."""
+    flow_run = house.server.press(house.deployed(backfill, ENTRY), ORDER)
+    until(lambda: len(house.twin.journal()) >= requests, "no calls are made")
+    return flow_run
+
+
+def test_a_server_that_is_killed_and_comes_back_costs_a_night_nothing(
+    server: Server, worker: Worker, twin: Twin, tmp_path: Path
+) -> None:
+    house = House(server, twin, tmp_path, 240, 20)
+    flow_run = started(house, 30)
+    server.stop(signal.SIGKILL)
+    asked = len(twin.journal())
+    until(lambda: len(twin.journal()) >= asked + 100, "the night stands still without its server")
+    server.start()
+    run = server.ended(flow_run)
+    assert run["state"]["name"] == "Completed", (run["state"], server.logs(flow_run))
+    assert house.judge().clean
+    assert len(twin.journal()) == 240
+
+
+def test_a_cancelled_night_drains_writes_results_and_goes_on_when_retry_is_pressed(
+    server: Server, worker: Worker, twin: Twin, tmp_path: Path
+) -> None:
+    house = House(server, twin, tmp_path, 240, 60, account={"read_timeout_s": 60})
+    flow_run = started(house, 30)
+    twin.faults({"fault": "latency", "args": {"seconds": 60}})
+    until(lambda: house.under_way() == driver.IN_FLIGHT, "no call is held back")
+    server.set_state(flow_run, "CANCELLING")
+    until(lambda: server.run(flow_run)["state"]["name"] == "Cancelled", "it is not cancelled within the half minute")
+    twin.faults()
+    found = house.judge()
+    assert found.clean, found
+    assert 0 < found.counts["in doubt"] <= driver.IN_FLIGHT, found
+    asked = len(twin.journal())
+    server.set_state(flow_run, "SCHEDULED", "AwaitingRetry")
+    run = server.ended(flow_run)
+    assert run["state"]["name"] == "CompletedWithExceptions", (run["state"], server.logs(flow_run))
+    assert run["run_count"] == 2
+    assert house.judge().clean
+    assert asked < len(twin.journal()) <= 240, "nothing is asked twice"
