@@ -84,8 +84,10 @@ class Nights:
         async def go() -> None:
             if during:
                 during(night)
-            await night.verify(lambda part: chunk(part))
-            await night.asker.client.aclose()
+            try:
+                await night.verify(lambda part: chunk(part))
+            finally:
+                await night.asker.client.aclose()
 
         async def chunk(part: Any) -> None:
             await night.chunk(part)
