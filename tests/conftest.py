@@ -121,15 +121,17 @@ def secrets_of(twin: Twin) -> Secrets:
     return secrets_for(twin.at)
 
 
+def secret_values(at: LocalProvider) -> dict[str, str]:
+    return {
+        "IVS_BACKFILL_ACCESS_KEY": at.access_key.reveal(),
+        "IVS_BACKFILL_SECRET_KEY": at.secret_key.reveal(),
+        "IVS_BACKFILL_PASSWORD": at.password.reveal(),
+        "IVS_BACKFILL_PSEUDONYM_KEYS": f"test:{KEY}",
+    }
+
+
 def secrets_for(at: LocalProvider) -> Secrets:
-    return Secrets(
-        {
-            "IVS_BACKFILL_ACCESS_KEY": at.access_key.reveal(),
-            "IVS_BACKFILL_SECRET_KEY": at.secret_key.reveal(),
-            "IVS_BACKFILL_PASSWORD": at.password.reveal(),
-            "IVS_BACKFILL_PSEUDONYM_KEYS": f"test:{KEY}",
-        }
-    )
+    return Secrets(secret_values(at))
 
 
 Profiles = Callable[..., Profile]
