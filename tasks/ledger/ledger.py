@@ -78,10 +78,14 @@ class Ledger:
         self._readers = self._engine.execution_options(reading=True)
         self.owner = database.own(owner_name)
         self._writer = writer(self._engine)
+        self._closed = False
         self.recovered = self._recover()
 
     def close(self) -> None:
-        """Finish what waits to be written, and let go."""
+        """Finish what waits to be written, and let go; once is enough."""
+        if self._closed:
+            return
+        self._closed = True
         with suppress(LedgerError):
             self.write(lambda c: owner_rows.end(c, self.owner.name, self.clock_us()))
         self._writer.close()

@@ -201,7 +201,7 @@ class Asker:
             blocking = next((call for call in reversed(calls) if call.open), None)
             if blocking is None:
                 return await self._rely_on(row, calls)
-            lives = blocking.state == "sent" and self.ledger.owner.is_alive(blocking.owner)
+            lives = blocking.state == "sent" and await asyncio.to_thread(self.ledger.owner.is_alive, blocking.owner)
             if not lives and self._may_be_reasked(row, blocking):
                 return False
             if not lives or _now_s() > until:
