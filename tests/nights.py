@@ -63,7 +63,9 @@ class Nights:
     def plan(self, **over: Any) -> Any:
         key = PlanKey(**({"business_date": dt.date(2026, 11, 24)} | over))
         held = self.runtime
-        return load_or_make(held, key, lambda: ingest.read_source(held.records, held.profile.source))
+        return load_or_make(
+            held, key, lambda: ingest.read_profile(held.records, held.profile.source, key.business_date)
+        )
 
     def verify(self, run: Any, during: Callable[[Night], None] | None = None) -> Night:
         cap = approved_cap(self.runtime.ledger, run, self.profile.money)

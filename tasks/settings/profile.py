@@ -61,7 +61,9 @@ class SourceLayout(Section):
     headings: tuple[str, ...] = ()
     sheet: str = ""
     partition: str = ""
-    media_keys: dict[str, str] = Field(default_factory=dict)
+    media_keys: dict[Literal["face_key", "card_front_key", "card_back_key", "video_key"], str] = Field(
+        default_factory=dict
+    )
 
 
 class SourceControl(Section):

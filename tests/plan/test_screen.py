@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from pydantic import ValidationError
 
 from tasks.ledger.runs import plan_of
 from tasks.media import fitted
@@ -19,6 +20,7 @@ from tasks.plan.screen import HEAD_BYTES, Screen, media_of
 from tasks.privacy import Personal, PseudonymKey, Pseudonyms, Secret
 from tasks.records import Operation, Reason, Record
 from tasks.settings import MediaRules, Secrets
+from tasks.settings.profile import SourceLayout
 from tasks.storage import ObjectInfo, Store, open_store
 from tasks.storage.folder import FolderStore
 from tests.media.pictures import picture, turned
@@ -162,6 +164,26 @@ def faced(night: Nights, *faces: tuple[str, bytes]) -> None:
     (night.folder / "records" / "a.csv").write_text("\n".join([heading, *rows]), encoding="utf-8")
     for key, data in faces:
         (night.folder / "media" / key).write_bytes(data)
+
+
+def test_a_key_template_leads_nowhere_but_below_the_prefix(nights: Make) -> None:
+    night = nights(source={"layout": {"media_keys": {"face_key": "faces/{customer_no}.jpg"}}})
+    people = invented(3)
+    numbers = ("C1", "../../records/a", "C3")
+    rows = [f"{key},{name},{number},id3_text_face" for key, (name, number) in zip(numbers, people, strict=True)]
+    text = "\n".join(["customer_no,name,id_number,required_check", *rows])
+    (night.folder / "records" / "a.csv").write_text(text, encoding="utf-8")
+    (night.folder / "records" / "a.jpg").write_bytes(picture())
+    (night.folder / "media" / "faces").mkdir()
+    (night.folder / "media" / "faces" / "C1.jpg").write_bytes(picture())
+    _, found = night.night()
+    assert found.outcomes == {"verified": 1, "rejected": 2}
+    assert found.reasons == {"media_forbidden": 1, "media_missing": 1}
+
+
+def test_a_template_for_what_is_no_medium_is_refused_with_the_profile() -> None:
+    with pytest.raises(ValidationError, match="face_key"):
+        SourceLayout(media_keys={"fase_key": "faces/{customer_no}.jpg"})  # type: ignore[dict-item]
 
 
 def test_a_recompressed_picture_is_paid_once_and_leaves_both_keyed_digests(nights: Make) -> None:
