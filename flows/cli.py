@@ -12,7 +12,7 @@ import typer
 from flows.books import books
 from flows.desk import desk
 from flows.press import Date, Json, Profile, date_of, explained, opened, printed
-from flows.terminal import call_of, exit_code, print_run, unsent_of
+from flows.terminal import exit_code, print_run
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(desk)
@@ -164,13 +164,19 @@ def runs(profile: Profile, as_json: Json = False) -> None:
 
 
 @app.command()
-def why(profile: Profile, record_ref: str, as_json: Json = False) -> None:
-    """Tell a record's story by its reference number: every call, its answer, its money, and decisions."""
+def why(
+    profile: Profile,
+    record: Annotated[str, typer.Argument(help="Its reference, as results name it, or file:row; never an id number.")],
+    nights: Annotated[int, typer.Option(min=1, help="In how many of the latest runs its row is looked for.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """Tell a record's story: its row, every call, answer, money and decision, and how it ended in each run."""
     with explained(as_json), opened(profile) as held:
-        calls, unsent = held.ledger.story(record_ref)
-        left = [unsent_of(row) for row in unsent]
-        told = {"record_ref": record_ref, "calls": [call_of(row) for row in calls], "without_a_call": left}
-        printed(told, as_json, lambda: typer.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode()))
+        from flows.stories import story_of, told
+        from tasks.text import Text
+
+        story = story_of(held, record, nights)
+        printed(story, as_json, lambda: typer.echo(told(story, Text(held.profile.language))))
 
 
 @app.command()
