@@ -21,6 +21,7 @@ from tasks.ledger import RunBusyError, RunRow, repeats
 from tasks.ledger.budget import run_scope
 from tasks.ledger.decided import about_run
 from tasks.ledger.runs import finish, kept, plan_of, staged_until
+from tasks.ledger.spans import seconds_asking
 from tasks.reconcile import Reconciled, reconcile
 from tasks.reconcile.tables import TableFiles
 from tasks.records import NEEDS_A_PERSON, State
@@ -215,7 +216,6 @@ def _calls_and_money(rows: list[Any]) -> tuple[dict[str, int], dict[str, str]]:
 def _facts(held: Runtime, run: RunRow, found: Reconciled, revision: int, state: State) -> CostFacts:
     booked = held.ledger.booked(run_scope(run.run_id))
     plan = plan_of(run)
-    started = run.started_us or held.ledger.clock_us()
     head = {
         "run_id": run.run_id,
         "profile": run.profile,
@@ -236,7 +236,7 @@ def _facts(held: Runtime, run: RunRow, found: Reconciled, revision: int, state: 
         price=held.prices.at,
         outcomes=dict(found.outcomes),
         exceptions=dict(found.exceptions),
-        duration_s=(held.ledger.clock_us() - started) / 1_000_000,
+        duration_s=held.ledger.read(partial(seconds_asking, run_id=run.run_id)),
         quota={family.value: rate for family, rate in held.profile.limits.rate_per_s.items()},
     )
     facts.repeats = held.ledger.read(partial(repeats.of_run, run_id=run.run_id))

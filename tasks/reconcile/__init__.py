@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -29,6 +29,8 @@ from tasks.text import Text
 __all__ = ["NotConservedError", "Reconciled", "reconcile"]
 
 Row = dict[str, Any]
+_STILL_OPEN: Final = frozenset({Outcome.IN_DOUBT, Outcome.UNREADABLE})
+"""What a person must decide about even where the row is void."""
 
 
 @dataclass(slots=True)
@@ -93,7 +95,7 @@ def _said(rows: list[Row]) -> bytes:
 
 
 def _exceptions(rows: list[Row], text: Text, run: RunRow, found: Reconciled) -> list[Row]:
-    at_work = [result for result in rows if result["voided"] == "no" or result["outcome"] in MAY_BE_ASKED_AGAIN]
+    at_work = [result for result in rows if result["voided"] == "no" or result["outcome"] in _STILL_OPEN]
     raised = [row for result in at_work for row in exception_rows(result, text, run.business_date)]
     found.exceptions.update(row["class"] for row in raised)
     found.first_exceptions.extend(raised[: max(20 - len(found.first_exceptions), 0)])

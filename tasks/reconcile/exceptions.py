@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tasks.records import Outcome
+from tasks.records import Outcome, Reason
 from tasks.text import Text
 
 CLASSES: Final = frozenset(
@@ -52,7 +52,7 @@ def _row(result: Mapping[str, Any], text: Text, today: dt.date, kind: str, reaso
         "first_seen": first_seen,
         "days_open": max((today - dt.date.fromisoformat(first_seen)).days, 0),
         "reason": reason,
-        "suggested_action": text(f"action.{kind}"),
+        "suggested_action": text("action.written_off" if reason == Reason.WRITTEN_OFF else f"action.{kind}"),
         **dict.fromkeys(
             ("assignee", "due_by", "disposition", "evidence_ref", "handled_by", "handled_at", "reviewed_by"), ""
         ),
