@@ -6,7 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final
 
-import orjson
 import typer
 
 from flows.books import books
@@ -173,10 +172,9 @@ def why(
     """Tell a record's story: its row, every call, answer, money and decision, and how it ended in each run."""
     with explained(as_json), opened(profile) as held:
         from flows.stories import story_of, told
-        from tasks.text import Text
 
         story = story_of(held, record, nights)
-        printed(story, as_json, lambda: typer.echo(told(story, Text(held.profile.language))))
+        printed(story, as_json, lambda: typer.echo(told(story, held.profile.language)))
 
 
 @app.command()

@@ -81,6 +81,7 @@ def close_now(held: Runtime, run_id: str, folder: Path) -> Closed:
     state = state_of(run, found)
     facts = _facts(held, run, found, number, state)
     made = _revision(held, run, found, facts, state)
+    facts.run = {**facts.run, "supersedes": made.supersedes, "because": made.because}
     summary = _last(run)
     if made.content != summary.get("content") or not _stands(held, run):
         places = _write(held, run, found, facts, folder, made)

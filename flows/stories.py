@@ -20,7 +20,7 @@ from tasks.ledger.decided import named
 from tasks.ledger.runs import plan_of
 from tasks.reconcile.join import end_of
 from tasks.runtime import Runtime
-from tasks.text import Text
+from tasks.text import LANGUAGES, Language, Text
 
 CHINA: Final = dt.timezone(dt.timedelta(hours=8))
 _REFERENCE: Final = re.compile(r"R[A-Z2-7]{15}")
@@ -55,8 +55,12 @@ def story_of(held: Runtime, what: str, nights: int) -> dict[str, Any]:
     }
 
 
-def told(story: dict[str, Any], text: Text) -> str:
-    """Return a story as people read it: run by run, oldest first."""
+def told(story: dict[str, Any], language: Language) -> str:
+    """Return a story as people read it: run by run, oldest first; in two languages one after the other."""
+    return "\n\n".join(_told(story, Text(one)) for one in (LANGUAGES if language == "both" else (language,)))
+
+
+def _told(story: dict[str, Any], text: Text) -> str:
     lines = [story["record_ref"]]
     by_run: dict[str, list[str]] = {}
     for row in reversed(story["rows"]):

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from tasks.settings.load import CONFIGS
 
 Language = Literal["zh", "en", "both"]
-LANGUAGES: Final = ("zh", "en")
+LANGUAGES: Final[tuple[Language, ...]] = ("zh", "en")
 
 
 @cache

@@ -88,7 +88,7 @@ def result_row(row: Mapping[str, Any], end: End, facts: Facts) -> dict[str, Any]
         reason_column=end.reason_column,
         provider_code=end.code,
         similarity=call.similarity if call else "",
-        verified_at=end.at,
+        verified_at="" if end.reason == Reason.WRITTEN_OFF else end.at,
         changed=_changed(end.verdict, str(row["previous_outcome"])),
         ocr_name_match=call.ocr_name_match if call else "",
         ocr_id_match=call.ocr_id_match if call else "",

@@ -18,15 +18,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from flows.voids import void_now
 from tasks.ledger import LedgerError
 from tasks.ledger.doubts import Chosen, decide_all
-from tests.nights import Nights
 from tests.people import invented
+
+if TYPE_CHECKING:
+    from tests.nights import Nights
 
 KINDS = ("failed", "resent", "in_doubt", "unreadable", "written_off")
 

@@ -7,6 +7,7 @@ import datetime as dt
 import hashlib
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,6 +51,8 @@ def test_a_write_off_is_the_next_revision_and_the_older_one_stays_as_it_was(nigh
     said = night.manifest(second)
     assert (said["supersedes"], set(said["because"]), set(said["decisions"])) == (1, behind, behind)
     assert len(behind) == 2
+    page = Path(second["report"]).read_text(encoding="utf-8")
+    assert all(name in page for name in behind), "the page to sign names what it rests on"
     assert night.judge().clean
 
 

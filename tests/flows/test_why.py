@@ -12,7 +12,6 @@ import pytest
 from flows.stories import story_of, told
 from tasks.ledger import LedgerError
 from tasks.ledger.doubts import Chosen, decide_all
-from tasks.text import Text
 from tests.nights import Nights
 from tests.people import fixed, invented
 
@@ -40,15 +39,15 @@ def test_a_record_is_found_by_place_and_by_reference_and_its_story_is_whole(nigh
     assert [note["outcome"] for note in story["without_a_call"]] == ["in_doubt"]
     assert [(one["kind"], one["why"]) for one in story["decisions"]] == [("write-off", "too old")]
     for language in ("zh", "en", "both"):
-        said = told(story, Text(language))  # type: ignore[arg-type]
+        said = told(story, language)  # type: ignore[arg-type]
         assert "too old" in said
         assert first.run_id in said
-    assert "核销 · Li (unverified) · too old" in told(story, Text("zh"))
+    assert "核销 · Li (unverified) · too old" in told(story, "zh")
     retried = story_of(night.runtime, "people.csv:5", 10)
     assert [call["state"] for call in retried["calls"]] == ["refused", "answered"]
     duplicate = story_of(night.runtime, "people.csv:6", 10)
     assert (duplicate["rows"][0]["outcome"], duplicate["calls"]) == ("duplicate", [])
-    everything = orjson.dumps([story, retried, duplicate]).decode() + told(duplicate, Text("both"))
+    everything = orjson.dumps([story, retried, duplicate]).decode() + told(duplicate, "both")
     assert not any(name in everything or number in everything for name, number in people)
 
 
