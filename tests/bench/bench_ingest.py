@@ -1,6 +1,8 @@
 """Read the same rows in every form and say how long it takes and how much memory, beside pandas.
 
-    python tests/bench/bench_ingest.py [ROWS] [--forms csv,parquet] [--json]
+    python -m tests.bench.bench_ingest [ROWS] [--forms "csv;parquet"] [--json]
+    python -m tests.bench.bench_ingest --round-trip 100000     # names and numbers through each form, unchanged
+    python -m tests.bench.bench_ingest --listing 1000000       # a prefix of so many objects, page by page
 
 Each figure comes from a process of its own. `rows` reads raw rows of text, `records` applies all rules to them as well;
 pandas is measured on the same file in the same run, with every column as text.
@@ -28,7 +30,9 @@ FORMS = {
     "jsonl": "people.jsonl",
     "parquet": "people.parquet",
     "xlsx": "people.xlsx",
+    "xlsx, shared": "shared.xlsx",
 }
+LISTED_AT = 100_000
 
 
 def people(rows: int) -> Iterator[list[str]]:
@@ -83,10 +87,11 @@ def write_parquet(path: Path, rows: int) -> None:
             out.write_table(pa.table([list(c) for c in zip(*batch, strict=True)], schema=schema))
 
 
-def write_xlsx(path: Path, rows: int) -> None:
+def write_xlsx(path: Path, rows: int, *, inline: bool = True) -> None:
+    """Write a sheet; spreadsheet programs share strings between cells, streaming writers put them into the cells."""
     import xlsxwriter
 
-    book = xlsxwriter.Workbook(path, {"constant_memory": True})
+    book = xlsxwriter.Workbook(path, {"constant_memory": inline})
     sheet = book.add_worksheet()
     sheet.write_row(0, 0, HEADINGS)
     for at, row in enumerate(people(min(rows, XLSX_MOST)), start=1):
@@ -102,6 +107,7 @@ WRITERS: dict[str, Callable[[Path, int], None]] = {
     "jsonl": write_jsonl,
     "parquet": write_parquet,
     "xlsx": write_xlsx,
+    "xlsx, shared": lambda path, rows: write_xlsx(path, rows, inline=False),
 }
 
 
@@ -135,7 +141,7 @@ def read_pandas(folder: Path, form: str, _how: str) -> int:
         return len(pd.read_parquet(path))
     if form == "jsonl":
         return len(pd.read_json(path, lines=True, dtype=False))
-    if form == "xlsx":
+    if form.startswith("xlsx"):
         return len(pd.read_excel(path, engine="calamine", **text))
     return len(pd.read_csv(path, encoding="gb18030" if "GB" in form else "utf-8", **text))
 
@@ -161,21 +167,72 @@ def peak_mb() -> int:
     return round(int(told["VmHWM"].split()[0]) / 1024)
 
 
+def round_trip(rows: int) -> None:
+    """Send generated names and numbers through every form, and say whether they arrived as they were."""
+    from tasks.ingest import read_source
+    from tasks.settings import Source
+    from tasks.storage.folder import FolderStore
+    from tests.ingest.test_forms import FORMS as WRITTEN
+    from tests.ingest.test_forms import people as odd_people
+    from tests.ingest.test_forms import told
+
+    sent = odd_people(rows)
+    for form, written in WRITTEN.items():
+        with tempfile.TemporaryDirectory(prefix="ivs-bench-") as folder:
+            (Path(folder) / form).write_bytes(written(sent))
+            began = time.perf_counter()
+            batches = read_source(FolderStore(Path(folder)), Source(records="bench", include=("*",)))
+            same = [told(row) for batch in batches for row in batch] == sent
+            seconds = time.perf_counter() - began
+        print(f"{form:16}{rows:10}{seconds:9.2f}  {'unchanged' if same else 'CHANGED'}", flush=True)
+
+
+def listing(objects: int) -> None:
+    """List a prefix of so many objects, and say how long it takes and how much memory, on the way and at the end."""
+    import pytest
+
+    from tasks.local.seaweed import LocalStore
+    from tasks.privacy import Secret
+    from tasks.storage import open_store
+    from tests.storage.obs_double import obs
+
+    nowhere = LocalStore("http://127.0.0.1:9", Secret("key"), Secret("secret"))
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        tempfile.TemporaryDirectory() as folder,
+        obs(nowhere, Path(folder), patch) as double,
+    ):
+        double.objects, began = objects, time.perf_counter()
+        store = open_store("s3://tests/p", double.settings(), double.secrets())
+        for count, _ in enumerate(store.list(), start=1):
+            if count in {1_000, objects} or not count % LISTED_AT:
+                print(f"{count:10} objects{time.perf_counter() - began:9.1f} s{peak_mb():7} MB", flush=True)
+        assert count == objects
+
+
 def main() -> None:
     """Write the files, read each in a fresh process, print a table."""
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("rows", nargs="?", type=int, default=1_000_000)
-    asked.add_argument("--forms", default=",".join(FORMS))
+    asked.add_argument("--forms", default=";".join(FORMS))
     asked.add_argument("--json", action="store_true")
+    asked.add_argument("--round-trip", type=int, default=0)
+    asked.add_argument("--listing", type=int, default=0)
     asked.add_argument("--measure", nargs=3, metavar=("FOLDER", "FORM", "HOW"), help=argparse.SUPPRESS)
     given = asked.parse_args()
     if given.measure:
         measure(Path(given.measure[0]), *given.measure[1:])
         return
+    if given.round_trip:
+        round_trip(given.round_trip)
+        return
+    if given.listing:
+        listing(given.listing)
+        return
     with tempfile.TemporaryDirectory(prefix="ivs-bench-") as folder:
         if not given.json:
             print(f"{'form':16}{'how':10}{'rows':>10}{'seconds':>9}{'peak MB':>9}")
-        for form in given.forms.split(","):
+        for form in given.forms.split(";"):
             WRITERS[form](Path(folder) / FORMS[form], given.rows)
             for how in ("rows", "records", "pandas"):
                 again = [sys.executable, __file__, "--measure", folder, form, how]

@@ -30,16 +30,24 @@ ODD = ["", "a,b", 'say "hi"', "two\nlines", "制表\t符", "尾"]
 People = list[list[str]]
 
 
+LETTERS = [(0x4E00, 0x9FA5), (0x4E00, 0x9FA5), (0x20000, 0x2A6D6), (0x3400, 0x4DB5), (0xE000, 0xF8FF), (0xF900, 0xFA6D)]
+
+
 def people(count: int) -> People:
+    """Invented people: plain and rare characters, private and compatible ones, middle dots, old numbers of 15 digits."""
     rng = Random(7)
     found = []
     for n in range(count):
-        body = (
-            f"440524{rng.randint(1800, 1899)}{rng.randint(1, 12):02d}{rng.randint(1, 28):02d}{rng.randint(0, 999):03d}"
-        )
-        name = "".join(chr(rng.choice([rng.randint(0x4E00, 0x9FA5), rng.randint(0x20000, 0x2A6D6)])) for _ in range(3))
-        found.append([f"000{n}", name, body + check_character(body), f"0{n % 90}", rng.choice(ODD[:2])])
+        born = f"{rng.randint(1800, 1899)}{rng.randint(1, 12):02d}{rng.randint(1, 28):02d}"
+        body = f"440524{born}{rng.randint(0, 999):03d}"
+        number = body + check_character(body) if n % 10 else body[:6] + body[8:]
+        name = [chr(rng.randint(*rng.choice(LETTERS))) for _ in range(3)]
+        found.append([f"000{n}", ("·" if n % 7 == 0 else "").join(name), number, f"0{n % 90}", rng.choice(ODD[:2])])
     return found
+
+
+def told(row: Any) -> list[str]:
+    return [row.customer_no.reveal(), row.name.reveal(), row.id_number.reveal(), row.org_code, row.purpose]
 
 
 def as_csv(rows: People, **how: Any) -> str:
@@ -105,8 +113,7 @@ def test_names_and_numbers_arrive_unchanged(form: str, read: Any) -> None:
     sent = people(1_500)
     rows = read({form: FORMS[form](sent)})
     assert [row.source_row for row in rows][:3] == ([1, 2, 3] if "jsonl" in form else [2, 3, 4])
-    got = [[r.customer_no.reveal(), r.name.reveal(), r.id_number.reveal(), r.org_code, r.purpose] for r in rows]
-    assert got == sent
+    assert [told(row) for row in rows] == sent
 
 
 def test_newlines_and_quotes_inside_quotes_are_part_of_the_cell(read: Any) -> None:
