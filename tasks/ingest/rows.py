@@ -13,16 +13,20 @@ from tasks.ingest.columns import Columns
 from tasks.ingest.table import BadRow, FromNumber, Row
 from tasks.privacy import Personal
 from tasks.records import Outcome, Reason, Record, RejectedRow
+from tasks.records.layout import Layout
 from tasks.records.names import check_name
-from tasks.records.numbers import check_number
+from tasks.records.numbers import PERMITS, check_number
 
+_PLAIN: Final = Layout()
 RESIDENT: Final = frozenset(
     (
         *("", "身份证", "居民身份证", "二代身份证", "第二代居民身份证", "中国居民身份证", "中华人民共和国居民身份证"),
         *("01", "0", "111", "110001", "idcard", "residentid", "residentidcard", "residentidentitycard"),
+        *("临时身份证", "临时居民身份证", "110003"),
     )
 )
-"""Kinds of document that are a resident identity card; 111 is GA/T 517's code, 110001 the banks'."""
+"""Kinds of document that are a resident identity card, the temporary one included, which bears the same number; 111 is
+GA/T 517's code, 110001 and 110003 the banks'."""
 
 PERMIT: Final = frozenset(
     (
@@ -36,7 +40,7 @@ _OWN_RULES: Final = frozenset({"customer_no", "name", "id_number"})
 _CONTROLS: Final = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\ufffd]")
 MOST_KEY: Final = 200
 MOST_TEXT: Final = 1_000
-_PLAIN: Final = frozenset(
+_AS_IT_STANDS: Final = frozenset(
     (
         "id_valid_to",
         "org_code",
@@ -60,26 +64,31 @@ _LOST: Final = "stored as a number, which loses digits: store it as text"
 _BROKEN: Final = "control characters or broken encoding"
 
 
-def record_of(
-    file: str, number: int, row: Row, columns: Columns, media_keys: Mapping[str, str] | None = None
-) -> Record | RejectedRow:
+def record_of(file: str, number: int, row: Row, columns: Columns, layout: Layout = _PLAIN) -> Record | RejectedRow:
     """Return the record of a row, its text normalised; or why it can't be one.
 
     What is wrong with name and number alone is kept in the record's `problems`: the check decides whether it matters.
     """
     if isinstance(row, BadRow):
         return _rejected(Record(file, number, Personal("")), "", row.problem)
-    record = _record(file, number, row, columns, media_keys or {})
+    record = _record(file, number, row, columns, layout.media_keys)
     if len(row) < columns.width or any(cell.strip() for cell in row[columns.width :]):
         return _rejected(record, "", f"{len(row)} cells, the heading has {columns.width}")
     unsound = _unsound_column(row, columns)
     if unsound:
         return _rejected(record, *unsound)
-    if _kind(record.id_type) not in RESIDENT | PERMIT:
+    kind = _kind(record.id_type)
+    if kind not in RESIDENT | PERMIT and record.id_type not in layout.id_types:
         return RejectedRow(record, Outcome.REJECTED, Reason.UNSUPPORTED_DOCUMENT, "id_type", "not a resident id")
-    if _kind(record.id_type) in PERMIT:
-        return replace(record, warnings=(*record.warnings, "residence_permit"))
-    return record
+    permit = _permit_warnings(record, named=kind in PERMIT)
+    return replace(record, warnings=(*record.warnings, *permit)) if permit else record
+
+
+def _permit_warnings(record: Record, *, named: bool) -> tuple[str, ...]:
+    """Return what is to be known of a residence permit, told by its name or by its number; the two may disagree."""
+    told = record.id_number is not None and record.id_number.reveal().startswith(PERMITS)
+    odd = ("permit_number",) if named and record.id_number is not None and not told else ()
+    return ("residence_permit", *odd) if named or told else ()
 
 
 def _rejected(record: Record, column: str, problem: str) -> RejectedRow:
@@ -87,7 +96,9 @@ def _rejected(record: Record, column: str, problem: str) -> RejectedRow:
 
 
 def _record(file: str, number: int, row: Sequence[str], columns: Columns, media_keys: Mapping[str, str]) -> Record:
-    told: dict[str, Any] = {field: _clean(columns.value(row, field)) for field in columns.places if field in _PLAIN}
+    told: dict[str, Any] = {
+        field: _clean(columns.value(row, field)) for field in columns.places if field in _AS_IT_STANDS
+    }
     customer_no = _clean(columns.value(row, "customer_no"))
     told |= _keys(row, columns, media_keys, {**told, "customer_no": customer_no})
     problems: list[tuple[str, str]] = []
@@ -96,7 +107,7 @@ def _record(file: str, number: int, row: Sequence[str], columns: Columns, media_
         raw = columns.value(row, column)
         if isinstance(raw, FromNumber):
             problems.append((column, _LOST))
-        elif raw and not raw.isspace():
+        elif len(raw) <= MOST_TEXT and raw and not raw.isspace():  # what is longer is refused as such
             found = check(raw)
             warnings += found.warnings
             if found.problem:

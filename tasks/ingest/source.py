@@ -139,7 +139,7 @@ def records_of(file: str, table: Table, columns: Columns, layout: Layout = _PLAI
     """Yield a table's rows as records or rejected rows."""
     for number, row in table.rows:
         if isinstance(row, BadRow) or any(row):
-            found = record_of(file, number, row, columns, layout.media_keys)
+            found = record_of(file, number, row, columns, layout)
             if isinstance(found, Record) or isinstance(row, BadRow) or any(cell.strip() for cell in row):
                 yield found
 

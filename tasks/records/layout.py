@@ -16,10 +16,12 @@ class Layout:
         sheet: the sheet of an XLSX file that holds the records, where several could.
         partition: a `strftime` pattern of a folder, for instance ``dt=%Y%m%d``: of all inputs only those in the
             business date's folder are read.
+        id_types: how the sender calls or codes a resident identity card, beside the usual words and codes.
         media_keys: key templates for records whose row names no object: ``face_key`` to ``faces/{customer_no}.jpg``.
     """
 
     headings: tuple[str, ...] = ()
     sheet: str = ""
     partition: str = ""
+    id_types: tuple[str, ...] = ()
     media_keys: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

@@ -14,7 +14,10 @@ _WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECKS: Final = "10X98765432"
 _PROVINCES: Final = frozenset(
     f"{n}" for n in (*range(11, 16), *range(21, 24), *range(31, 38), *range(41, 47), *range(50, 55), *range(61, 66))
-) | {"71", "81", "82", "83", "91"}
+) | {"71", "81", "82", "83"}
+PERMITS: Final = ("810000", "820000", "830000")
+"""What numbers of residence permits of Hong Kong, Macao and Taiwan residents begin with (general knowledge)."""
+
 _FULL_WIDTH: Final = {0xFF10 + n: str(n) for n in range(10)} | {0xFF38: "X", 0xFF58: "X"}
 _DROPPED: Final = dict.fromkeys(map(ord, " \t\u00a0\u3000\u200b\u200c\u200d\ufeff"))
 
@@ -32,14 +35,21 @@ def check_number(raw: str) -> Number:
     """Return a number normalised (blanks and zero-width characters dropped, full-width digits, x to X) and checked.
 
     Hyphens and anything else stay, and are refused: a number that has to be guessed at is not sent. Warnings are
-    `unknown_region` (abolished codes are valid in old numbers) and `fifteen_digits`.
+    `unknown_region` (abolished codes are valid in old numbers), `fifteen_digits`, and `foreigner_card` for what looks
+    like a foreigner's permanent residence card: whether the provider takes those is unconfirmed.
     """
     text = raw.translate(_DROPPED).translate(_FULL_WIDTH).upper()
     problem = _problem(text)
     if problem:
         return Number("", problem)
-    warnings = () if text[:2] in _PROVINCES else ("unknown_region",)
+    warnings = _region_warnings(text)
     return Number(text, "", (*warnings, "fifteen_digits") if len(text) == 15 else warnings)
+
+
+def _region_warnings(text: str) -> tuple[str, ...]:
+    if text[0] == "9" and text[1:3] in _PROVINCES:
+        return ("foreigner_card",)
+    return () if text[:2] in _PROVINCES else ("unknown_region",)
 
 
 def to_18(number: str) -> str:

@@ -61,6 +61,7 @@ class SourceLayout(Section):
     headings: tuple[str, ...] = ()
     sheet: str = ""
     partition: str = ""
+    id_types: tuple[str, ...] = ()
     media_keys: dict[Literal["face_key", "card_front_key", "card_back_key", "video_key"], str] = Field(
         default_factory=dict
     )

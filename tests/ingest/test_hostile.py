@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tasks.ingest import InputError, Problem, inspect_source, pin, read_inputs
 from tasks.ingest.unpack import unpacked
-from tasks.records import Reason, Record, RejectedRow
+from tasks.records import Outcome, Reason, Record, RejectedRow
 from tasks.records.layout import Layout
 from tasks.settings import Source
 from tasks.storage import Forbidden
@@ -193,10 +193,62 @@ def test_packed_text_that_unpacks_without_end_is_refused(monkeypatch: pytest.Mon
         shutil.copyfileobj(stream, io.BytesIO())
 
 
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.csv.zst"])
+def test_a_bomb_among_good_files_is_one_withheld_row(name: str, read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.ingest.unpack.FREE", 1_000_000)
+    bomb = (HEADING + line("1") + "x" * 20_000_000).encode()
+    packed = gzip.compress(bomb) if name.endswith("gz") else bytes(pa.compress(bomb, "zstd", asbytes=True))
+    rows = read({name: packed, "b.csv": HEADING + line("2")})
+    assert {"2"} <= set(by_key(rows)) <= {"1", "2"}
+    (bad,) = [row for row in rows if isinstance(row, RejectedRow)]
+    assert (bad.outcome, bad.reason, bad.record.source_file) == (Outcome.WITHHELD, Reason.UNREADABLE_FILE, name)
+    assert bad.detail == "unpacks to more than 200 times its size"
+
+
+def test_a_long_value_that_parquet_repeats_is_held_once(read: Any) -> None:
+    """180 KB that would be 20 GB; every row is rejected for its long cell, the column of lists is not read."""
+    places = pa.array([0] * 2_000, pa.int32())
+    long = pa.DictionaryArray.from_arrays(places, pa.array(["x" * 1_000_000]))
+    out = io.BytesIO()
+    table = pa.table({"customer_no": [f"{n}" for n in range(2_000)], "name": long, "tags": [["a"]] * 2_000})
+    pq.write_table(table, out)
+    assert out.tell() < 1_000_000
+    rows = read({"a.parquet": out.getvalue()})
+    assert {(row.column, row.detail) for row in rows} == {("name", "longer than 1000 characters")}
+    assert len(rows) == 2_000
+
+
+def test_blanks_in_a_parquet_of_repeated_text_stay_blank(read: Any) -> None:
+    out = io.BytesIO()
+    pq.write_table(pa.table({"customer_no": ["1", "2", "3"], "org_code": ["x" * 900, None, "y" * 1_001]}), out)
+    one, two, three = read({"a.parquet": out.getvalue()})
+    assert (len(one.org_code), two.org_code, three.column) == (900, "", "org_code")
+
+
 def test_a_changed_input_is_named_and_not_read(store: Any) -> None:
     store.put("a.csv", (HEADING + line("1")).encode())
     pinned = pin(store, ["*.csv"])
     store.put("a.csv", (HEADING + line("2")).encode())
+    with pytest.raises(InputError, match=r"a\.csv: the file was changed"):
+        list(read_inputs(store, pinned, Source(records="test")))
+
+
+def test_an_input_removed_after_it_was_listed_is_one_withheld_row_and_the_rest_is_read(store: Any) -> None:
+    for name in ("a.csv", "b.csv"):
+        store.put(name, (HEADING + line(name)).encode())
+    pinned = pin(store, ["*.csv"])
+    store.delete("a.csv")
+    gone, good = next(read_inputs(store, pinned, Source(records="test")))
+    assert isinstance(gone, RejectedRow)
+    assert (gone.record.source_file, gone.record.source_row) == ("a.csv", 0)
+    assert isinstance(good, Record)
+
+
+def test_an_input_replaced_after_it_was_listed_stops_everything_even_among_good_ones(store: Any) -> None:
+    for name in ("a.csv", "b.csv"):
+        store.put(name, (HEADING + line(name)).encode())
+    pinned = pin(store, ["*.csv"])
+    store.put("a.csv", (HEADING + line("other")).encode())
     with pytest.raises(InputError, match=r"a\.csv: the file was changed"):
         list(read_inputs(store, pinned, Source(records="test")))
 

@@ -9,24 +9,57 @@ import pytest
 from tasks.ingest import InputError
 from tasks.records import Outcome, Reason, Record, RejectedRow
 from tasks.records.layout import Layout
+from tasks.records.numbers import check_character
 
 GOOD = "440524188001010014"
 HEADING = "客户号,姓名,证件类型,证件号码,机构号,人像照片\n"
 
 
 @pytest.mark.parametrize(
-    "kind", ["", "身份证", "居民身份证", "01", "ID_CARD", "id card", "港澳台居住证", "１１０００１"]
+    "kind", ["", "身份证", "居民身份证", "01", "ID_CARD", "id card", "港澳台居住证", "１１０００１", "临时居民身份证"]
 )
 def test_cards_and_residence_permits_are_taken(kind: str, read: Any) -> None:
     (row,) = read({"a.csv": f"{HEADING}1,测试,{kind},{GOOD},x,\n"})
     assert isinstance(row, Record)
 
 
-@pytest.mark.parametrize("kind", ["护照", "02", "军官证", "passport", "港澳居民来往内地通行证", "1"])
+@pytest.mark.parametrize(
+    "kind", ["护照", "02", "军官证", "passport", "港澳居民来往内地通行证", "外国人永久居留身份证", "户口簿", "1"]
+)
 def test_other_documents_are_unsupported(kind: str, read: Any) -> None:
     (row,) = read({"a.csv": f"{HEADING}1,测试,{kind},{GOOD},x,\n"})
     assert (row.outcome, row.reason, row.column) == (Outcome.REJECTED, Reason.UNSUPPORTED_DOCUMENT, "id_type")
     assert row.record.customer_no.reveal() == "1"
+
+
+def permit(region: str) -> str:
+    body = f"{region}18800101001"
+    return body + check_character(body)
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "warnings"),
+    [
+        ("港澳台居住证", permit("810000"), ("residence_permit",)),
+        ("", permit("820000"), ("residence_permit",)),
+        ("居民身份证", permit("830000"), ("residence_permit",)),
+        ("港澳台居住证", GOOD, ("residence_permit", "permit_number")),
+        ("港澳台居住证", "", ("residence_permit",)),
+        ("居民身份证", GOOD, ()),
+    ],
+)
+def test_a_residence_permit_is_told_by_its_name_or_its_number(
+    kind: str, number: str, warnings: tuple[str, ...], read: Any
+) -> None:
+    (row,) = read({"a.csv": f"{HEADING}1,测试,{kind},{number},x,\n"})
+    assert row.warnings == warnings
+
+
+def test_a_senders_own_code_for_the_identity_card_can_be_told(read: Any) -> None:
+    file = {"a.csv": f"{HEADING}1,测试,P01,{GOOD},x,\n2,测试,P02,{GOOD},x,\n"}
+    one, two = read(file, Layout(id_types=("P01",)))
+    assert isinstance(one, Record)
+    assert two.reason == Reason.UNSUPPORTED_DOCUMENT
 
 
 def test_a_row_without_customer_key_is_bad_data(read: Any) -> None:

@@ -45,6 +45,35 @@ def test_compatibility_ideographs_keep_their_code(letter: str) -> None:
     assert check_name(f"张{letter}").text == f"张{letter}"
 
 
+REGISTRY_DOT = "\u00b7"
+INPUT_DOTS = "\u2022\u30fb\u2027\u002e\uff0e\u25cf"  # the reference's list
+LETTERS = (
+    HAN
+    | st.characters(min_codepoint=0x20000, max_codepoint=0x2A6D6)
+    | st.sampled_from("\u3400\u4db5\u3007\u3005")
+    | st.sampled_from(INPUT_DOTS + REGISTRY_DOT + " \u3000\u200b\u200d\ufeff")
+    | st.sampled_from(["e\u0301", "\u1100\u1161", "\u1e63\u0323"])
+)
+
+
+def by_the_reference(raw: str) -> str:
+    """Reference 7.2 once more, letter by letter: blanks and what has no width go, NFC, dots between two Han letters."""
+    kept = unicodedata.normalize("NFC", "".join(letter for letter in raw if letter not in " \u3000\u200b\u200d\ufeff"))
+
+    def is_han(place: int) -> bool:
+        name = unicodedata.name(kept[place], "") if 0 <= place < len(kept) else ""
+        return name.startswith("CJK UNIFIED IDEOGRAPH") or kept[place : place + 1] in {"\u3007", "\u3005"}
+
+    dots = [letter in INPUT_DOTS and is_han(place - 1) and is_han(place + 1) for place, letter in enumerate(kept)]
+    return "".join(REGISTRY_DOT if dot else letter for dot, letter in zip(dots, kept, strict=True))
+
+
+@given(HAN, st.lists(LETTERS, max_size=20))
+def test_names_are_what_the_reference_says(first: str, rest: list[str]) -> None:
+    raw = first + "".join(rest)
+    assert check_name(raw).text == by_the_reference(raw)
+
+
 @given(st.sampled_from("\u2f00\u2fd5\uff21\uff42\u3231"))
 def test_nothing_is_folded_as_nfkc_would(letter: str) -> None:
     assert unicodedata.normalize("NFKC", letter) != letter

@@ -87,6 +87,29 @@ def test_an_abolished_or_unknown_region_is_only_a_warning() -> None:
     assert found.warnings == ("unknown_region",)
 
 
+@given(st.integers(110000, 659999), st.dates(dt.date(1900, 1, 1), dt.date(1999, 12, 31)), st.integers(0, 999))
+def test_an_old_number_gets_its_century_and_the_standards_check_character(region: int, born: dt.date, nth: int) -> None:
+    old = f"{region}{born:%y%m%d}{nth:03d}"
+    assert check_number(old).text == old
+    new = to_18(old)
+    assert new[:17] == f"{region}19{born:%y%m%d}{nth:03d}"
+    assert iso_7064_holds(new)
+
+
+@given(bodies(), st.integers(0, 15))
+def test_two_neighbours_exchanged_are_always_found(body: str, place: int) -> None:
+    number = body + check_character(body)
+    wrong = number[:place] + number[place + 1] + number[place] + number[place + 2 :]
+    assert wrong == number or check_number(wrong).problem
+
+
+@pytest.mark.parametrize(("body", "warnings"), [("93144018800101001", ("foreigner_card",)), ("99144018800101001", ("unknown_region",)), ("81000018800101001", ())])  # fmt: skip
+def test_a_number_of_another_card_is_not_refused(body: str, warnings: tuple[str, ...]) -> None:
+    found = check_number(body + check_character(body))
+    assert found.text
+    assert found.warnings == warnings
+
+
 def test_fifteen_digits_become_eighteen() -> None:
     assert to_18("110105491231002") == "11010519491231002X"
     assert to_18("440524188001010014") == "440524188001010014"
