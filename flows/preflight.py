@@ -24,7 +24,6 @@ from flows.naming import run_name
 from flows.states import Ended
 from flows.telling import card, told
 from tasks.preflight import Line, account_lines, house_lines, server_lines, worst
-from tasks.report.markdown import table
 from tasks.runtime import Runtime, runtime
 from tasks.text import Text
 
@@ -56,16 +55,15 @@ def page(lines: list[Line], held: Runtime, text: Text) -> str:
     """Return the findings as Markdown, what is in the way first."""
     order = {"fail": 0, "warn": 1, "ok": 2}
     rows = [
-        [text(f"preflight.{line.level}"), text(f"preflight.{line.name}"), said(line, text)]
+        f"- **{text(f'preflight.{line.level}')}** · {text(f'preflight.{line.name}')}: {said(line, text)}"
         for line in sorted(lines, key=lambda line: order[line.level])
     ]
-    heads = [text(f"preflight.{name}") for name in ("level", "what", "finding")]
-    return "\n".join([f"# {text('preflight.title')} · {held.profile.name}", "", table(heads, rows)])
+    return "\n".join([f"# {text('preflight.title')} · {held.profile.name}", "", *rows])
 
 
 def said(line: Line, text: Text) -> str:
     """Return what is said of a finding."""
-    return text(f"preflight.{line.note}", **line.values).replace("|", "/")
+    return text(f"preflight.{line.note}", **line.values)
 
 
 def print_findings(told: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tasks.records import NEEDS_A_PERSON
-from tasks.report.markdown import table
+from tasks.report.markdown import narrow, table
 from tasks.report.page import CHINA, money
 from tasks.text import Text
 
@@ -21,7 +21,8 @@ def doubts_markdown(doubts: Sequence[Any], profile: str, text: Text) -> str:
     if not doubts:
         return f"{title}\n\n{text('desk.none')}"
     total = money(sum(int(call.price_micros) for call in doubts))
-    heads = [text(f"desk.{name}") for name in ("call", "kind", "record", "operation", "sent", "amount")]
+    names = [f"desk.{name}" for name in ("call", "amount", "sent", "record", "operation", "kind")]
+    heads, further = narrow(names, text)
     more = len(doubts) - MOST_DOUBTS
     return "\n".join(
         [
@@ -31,6 +32,8 @@ def doubts_markdown(doubts: Sequence[Any], profile: str, text: Text) -> str:
             "",
             table(heads, [_doubt(call, text) for call in doubts[:MOST_DOUBTS]]),
             "",
+            *further,
+            "",
             *([text("desk.more", count=f"{more:,}"), ""] if more > 0 else []),
             *_how(doubts[0].call_id, profile, text),
         ]
@@ -39,12 +42,10 @@ def doubts_markdown(doubts: Sequence[Any], profile: str, text: Text) -> str:
 
 def trend_markdown(runs: Sequence[Any], profile: str, text: Text) -> str:
     """Return a profile's last nights, newest first, from what each wrote when it was closed."""
-    heads = [
-        text(f"trend.{name}")
-        for name in ("date", "state", "due", "verified", "person", "in_doubt", "left", "certain", "possible")
-    ]
+    columns = ("date", "due", "verified", "person", "in_doubt", "left", "certain", "possible", "state")
+    heads, further = narrow([f"trend.{name}" for name in columns], text)
     rows = [_night(run, text) for run in runs]
-    return "\n".join([f"# {text('trend.title')} · {profile}", "", table(heads, rows)])
+    return "\n".join([f"# {text('trend.title')} · {profile}", "", table(heads, rows), "", *further])
 
 
 def _how(call_id: str, profile: str, text: Text) -> list[str]:
@@ -61,23 +62,18 @@ def _how(call_id: str, profile: str, text: Text) -> list[str]:
 def _doubt(call: Any, text: Text) -> list[str]:
     kind = "unreadable" if call.answer == "unreadable" else "in_doubt"
     sent = dt.datetime.fromtimestamp(call.sent_us / 1_000_000, tz=CHINA)
-    return [
-        f"`{call.call_id}`",
-        text(f"outcome.{kind}"),
-        f"`{call.record_ref}`",
-        text(f"operation.{call.operation}"),
-        f"{sent:%Y-%m-%d %H:%M}",
-        money(int(call.price_micros)),
-    ]
+    words = [text.lines(key)[0] for key in (f"operation.{call.operation}", f"outcome.{kind}")]
+    amount = money(int(call.price_micros))
+    return [f"`{call.call_id}`", amount, f"{sent:%m-%d %H:%M}", f"`{call.record_ref}`", *words]
 
 
 def _night(run: Any, text: Text) -> list[str]:
-    head = [f"{run.business_date.isoformat()} · {run.sequence}", text(f"state.{run.state}")]
+    date, state = f"{run.business_date.isoformat()} · {run.sequence}", text.lines(f"state.{run.state}")[0]
     if not run.closing:
-        return [*head, *["—"] * 7]
+        return [date, *["—"] * 7, state]
     closed: Mapping[str, Any] = json.loads(run.closing)
     outcomes, spent = closed["records"]["outcomes"], closed["run_money"]
     person = sum(outcomes.get(outcome.value, 0) for outcome in NEEDS_A_PERSON)
     named = [outcomes.get(name, 0) for name in ("verified", "in_doubt", "not_attempted")]
     counts = (closed["records"]["total"], named[0], person, *named[1:])
-    return [*head, *(f"{count:,}" for count in counts), spent["certain"], spent["possible"]]
+    return [date, *(f"{count:,}" for count in counts), spent["certain"], spent["possible"], state]

@@ -97,14 +97,14 @@ def plan_markdown(run: Any, plan: Mapping[str, Any], text: Text) -> str:
     return "\n".join(
         [
             f"# {text('plan.title')} · {run.run_id}",
+            f"{text('plan.approve')}: `{run.plan_hash}`",
+            "",
             _price(plan, text),
             "",
             table([text("plan.ask"), text("report.calls")], asked),
             "",
             *([f"{text('plan.kept')}:", *kept, ""] if kept else []),
             f"{text('report.price')}: {plan['price_version']} — {plan['price_source']}",
-            "",
-            f"{text('plan.approve')}: `{run.plan_hash}`",
         ]
     )
 
@@ -114,6 +114,13 @@ def _decided(facts: CostFacts, text: Text) -> list[str]:
     repeats, amount = f"{facts.repeats.calls:,}", money(facts.repeats.micros)
     said = ["", text("report.repeats_text", calls=repeats, amount=amount)] if facts.repeats.calls else []
     return [*said, *(["", text("report.voided_text", count=f"{facts.voided:,}")] if facts.voided else [])]
+
+
+def narrow(names: Sequence[str], text: Text) -> tuple[list[str], list[str]]:
+    """Return headings in the reader's first language, and one line a further language: wide tables are cut off."""
+    heads = [text.lines(name) for name in names]
+    further = [" · ".join(lines) for lines in zip(*(head[1:] for head in heads), strict=False)]
+    return [head[0] for head in heads], [f"*{line}*" for line in further]
 
 
 def _price(plan: Mapping[str, Any], text: Text) -> str:

@@ -1,0 +1,32 @@
+"""Each start marks the Prefect runs whose process is dead, and leaves all others alone."""
+
+from __future__ import annotations
+
+import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from flows import dead
+from tests.flows.test_night import Make
+from tests.prefect.server import Server
+
+
+async def test_runs_of_dead_owners_are_marked_and_those_of_the_living_and_of_other_ledgers_are_not(
+    server: Server, nights: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = nights().runtime.ledger
+    flow = server.call("POST", "/flows/", {"name": "marked"})["id"]
+
+    def running(owner: str, of: str) -> str:
+        labels = {"ivs.owner": owner, "ivs.ledger": of}
+        wanted = {"flow_id": flow, "state": {"type": "RUNNING"}, "labels": labels}
+        return str(server.call("POST", "/flow_runs/", wanted)["id"])
+
+    gone, alive = running("gone", ledger.ledger_id), running(ledger.owner.name, ledger.ledger_id)
+    other = running("gone", "another ledger")
+    with temporary_settings({PREFECT_API_URL: server.api}):
+        assert await dead.mark_dead(ledger) == 0, "a run that has just begun may not have named its owner yet"
+        monkeypatch.setattr(dead, "SETTLED_S", 0.0)
+        assert await dead.mark_dead(ledger) == 1
+    assert [server.run(one)["state"]["name"] for one in (gone, alive, other)] == ["OwnerDied", "Running", "Running"]
+    for one in (alive, other):
+        server.set_state(one, "COMPLETED")
