@@ -16,6 +16,9 @@ from sqlalchemy import Connection, text
 LEASE_US: Final = 500_000
 """The farthest a leased slot may lie ahead."""
 
+HELD_MOST_US: Final = 900_000_000
+"""The longest a refusal can hold a lane; a next moment beyond it was written by a clock that has been set back."""
+
 _CUT: Final = 0.7
 _FLOOR: Final = 0.1
 _CLIMB_PER_S: Final = 0.02
@@ -61,7 +64,7 @@ def lease(connection: Connection, lane: Lane, wanted: int, now_us: int) -> tuple
     """
     state = _lane(connection, lane, now_us)
     interval = math.ceil(1_000_000 / state.rate_at(now_us, lane))
-    start = max(state.next_us, now_us)
+    start = max(state.next_us, now_us) if state.next_us <= now_us + HELD_MOST_US else now_us
     slots = [at for at in range(start, start + wanted * interval, interval) if at <= now_us + LEASE_US]
     free = start + len(slots) * interval
     if slots:
@@ -79,7 +82,7 @@ def throttled(connection: Connection, lane: Lane, now_us: int, *, pause_s: float
         named = limit_per_s if limit_per_s and limit_per_s < lane.per_s else lane.per_s
         cut = max(min(state.rate_at(now_us, lane) * _CUT, named), lane.per_s * _FLOOR)
         state = replace(state, rate=cut, changed_us=now_us)
-    held = max(state.next_us, now_us + round(pause_s * 1_000_000))
+    held = max(state.next_us, now_us + min(round(pause_s * 1_000_000), HELD_MOST_US))
     _store(connection, lane, replace(state, next_us=held, throttled=state.throttled + 1))
 
 

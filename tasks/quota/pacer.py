@@ -77,8 +77,7 @@ class Pacer:
 
     async def _lease_once(self) -> None:
         wanted = len(self._callers)
-        take = partial(lease, lane=self.lane, wanted=wanted, now_us=self._store.clock_us())
-        slots, free = await self._store.awrite(take)
+        slots, free = await self._store.awrite(lambda c: lease(c, self.lane, wanted, self._store.clock_us()))
         for slot in slots:
             self._hand_out(slot)
         if self._callers and not slots:

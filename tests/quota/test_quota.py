@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from tasks.ledger import Ledger
 from tasks.quota import LEASE_US, MISSED_US, Lane, Pacer, lease, throttled
+from tasks.quota.lease import HELD_MOST_US
 from tests.databases import Database
 
 SECOND = 1_000_000
@@ -93,6 +94,19 @@ def test_the_providers_own_limit_and_pause_are_honoured(ledger: Ledger) -> None:
     slots, _ = asked(ledger, 2, 3 * SECOND)
     assert slots[0] == 3 * SECOND
     assert slots[1] - slots[0] == pytest.approx(SECOND / 4.4, abs=20_000)
+
+
+def test_a_clock_that_was_set_back_does_not_hold_the_lane_for_as_long(ledger: Ledger) -> None:
+    asked(ledger, 1, 7_200 * SECOND)
+    slots, _ = asked(ledger, 2, SECOND)
+    assert slots == [SECOND, SECOND + 100_000]
+
+
+def test_no_refusal_holds_a_lane_for_more_than_a_quarter_of_an_hour(ledger: Ledger) -> None:
+    ledger.write(lambda c: throttled(c, TEN, SECOND, pause_s=1e6, limit_per_s=None))
+    assert asked(ledger, 1, SECOND) == ([], SECOND + HELD_MOST_US)
+    slots, _ = asked(ledger, 1, SECOND + HELD_MOST_US)
+    assert slots == [SECOND + HELD_MOST_US]
 
 
 class Clock:
