@@ -2,7 +2,7 @@
 
     python -m tests.crash.driver [kills] [records] [seed]      the long form: 1000 5000
 
-What is promised: 0 lost, 0 doubled, 0 unaccounted paid calls, nothing paid twice; per kill no more in doubt than calls
+Prints a table; each third night has its ledger on PostgreSQL. What is promised: 0 lost, 0 doubled, 0 unaccounted paid calls, nothing paid twice; per kill no more in doubt than calls
 were in flight; and the night after pays for nothing again.
 """
 
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,9 @@ from tasks.privacy import Personal
 from tasks.records import Record
 from tasks.runtime import Runtime
 from tasks.settings import Profile, Secrets
-from tests.judge import Judgement, judge
+from tests.judge import Judgement, judge, rows_of
 from tests.people import invented
+from tests.postgres import postgres_server
 
 ROOT = Path(__file__).resolve().parents[2]
 IN_FLIGHT = 16
@@ -100,10 +102,64 @@ def opened(folder: Path) -> None:
     held.ledger.close()
 
 
-def drive(kills: int, records: int, seed: int, per_s: int = 400) -> tuple[Judgement, dict[str, int]]:
-    """Run one killed night to its end; return what the judge found, and the counts of the story."""
+@dataclass
+class Told:
+    """The story of one killed night, and of the one after it."""
+
+    database: str
+    found: Judgement
+    records: int
+    kills: int = 0
+    restarts: int = 0
+    most_in_doubt: int = 0
+    over_in_flight: int = 0
+    billed_after: int = 0
+
+    @property
+    def findings(self) -> int:
+        """How many promises were broken."""
+        return (not self.found.clean) + (self.over_in_flight > 0) + (self.billed_after > 0)
+
+    @property
+    def row(self) -> tuple[Any, ...]:
+        found = self.found
+        return (
+            self.database, self.kills, self.restarts, self.records, found.counts["billed"], found.counts["in doubt"],
+            self.most_in_doubt, found.lost, found.doubled, found.unaccounted, found.paid_twice, self.billed_after,
+        )  # fmt: skip
+
+
+HEADS = (
+    "ledger", "kills", "restarts", "records", "paid calls", "in doubt", "most at a kill", "lost", "doubled",
+    "unaccounted", "paid twice", "paid again the night after",
+)  # fmt: skip
+
+
+def table(stories: list[Told]) -> str:
+    """Return the stories as a table, with a last line for all."""
+    rows = [story.row for story in stories]
+    whole = (
+        "all",
+        *(max(column) if place == 5 else sum(column) for place, column in enumerate(zip(*rows, strict=True)) if place),
+    )
+    lines = [HEADS, *rows, whole] if len(rows) > 1 else [HEADS, *rows]
+    return "\n".join(
+        "  ".join(f"{cell!s:>{len(head)}}" for cell, head in zip(line, HEADS, strict=True)) for line in lines
+    )
+
+
+def drive(kills: int, records: int, seed: int, *, per_s: int = 400, url: str = "") -> Told:
+    """Run one killed night to its end, and the night after; return the story and what the judge found.
+
+    Args:
+        kills: how often the process is killed.
+        records: how many records the night has.
+        seed: of the instants.
+        per_s: calls a second.
+        url: the ledger's database; an SQLite file of the night's own where empty.
+    """
     dice = random.Random(seed)
-    told = {"kills": 0, "restarts": 0, "records": records}
+    told = Told(url.partition(":")[0].partition("+")[0] or "sqlite", Judgement(), records)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         config = folder / "twin.toml"
@@ -113,23 +169,43 @@ def drive(kills: int, records: int, seed: int, per_s: int = 400) -> tuple[Judgem
             encoding="utf-8",
         )
         with provider(folder / "twin", config=config) as at:
-            prepare(folder, at, records, per_s)
+            prepare(folder, at, records, per_s, ledger=url)
+            doubts = 0
             while not (folder / "done").exists():
-                told["restarts"] += 1
-                told["kills"] += once(folder, dice if told["kills"] < kills else None)
-            first = verdict(folder, at, records)
+                told.restarts += 1
+                killed = once(folder, dice if told.kills < kills else None)
+                told.kills += killed
+                now = open_calls(folder)
+                told.most_in_doubt = max(told.most_in_doubt, now - doubts)
+                told.over_in_flight += now - doubts > IN_FLIGHT * killed
+                doubts = now
+            told.found = judged(folder, at, records)
             (folder / "done").unlink()
             once(folder, None, "again")
-            after = verdict(folder, at, records)
-            told["billed the night after"] = after.counts["billed"] - first.counts["billed"]
-    return first if not first.clean else after, told
+            after = judged(folder, at, records)
+            told.billed_after = after.counts["billed"] - told.found.counts["billed"]
+            told.found = told.found if not told.found.clean else after
+    return told
 
 
-def verdict(folder: Path, at: LocalProvider, records: int) -> Judgement:
+def open_calls(folder: Path) -> int:
+    """Count the calls that are under way or in doubt: after a kill, what the next start will find in doubt."""
+    try:
+        calls = rows_of(profile_of(folder).ledger_url, "calls")
+    except Exception:  # noqa: BLE001  # killed before there was a ledger
+        return 0
+    return sum(call["state"] in {"sent", "in_doubt"} for call in calls)
+
+
+def profile_of(folder: Path) -> Profile:
+    return Profile.model_validate_json((folder / "profile.json").read_text(encoding="utf-8"))
+
+
+def judged(folder: Path, at: LocalProvider, records: int) -> Judgement:
     ended = json.loads((folder / "done").read_text(encoding="utf-8"))
     assert not ended["stop"], ended
     return judge(
-        ledger=folder / "home" / "ledger.sqlite",
+        ledger=profile_of(folder).ledger_url,
         journal=at.journal,
         results={ended["run_id"]: pq.read_table(folder / "out" / "results.parquet")},
         planned={ended["run_id"]: refs(records)},
@@ -153,19 +229,17 @@ def once(folder: Path, dice: random.Random | None, *words: str) -> int:
 
 
 def main() -> None:
-    kills, records, seed = (int(word) for word in [*sys.argv[1:], "1000", "5000", "1"][:3])
-    done = nights = 0
-    bad = 0
-    while done < kills:
-        found, told = drive(min(40, kills - done), records, seed + nights)
-        done, nights, bad = (
-            done + told["kills"],
-            nights + 1,
-            bad + (not found.clean or told["billed the night after"] > 0),
-        )
-        over = found.counts["in doubt"] > told["kills"] * IN_FLIGHT
-        print(f"night {nights}: {told} {found}{' IN DOUBT OVER IN FLIGHT' if over else ''}", flush=True)
-    print(f"{done} kills in {nights} nights, {bad} nights with a finding")
+    kills, records, seed = (int(word) for word in [*sys.argv[1:], *("1000", "5000", "1")[len(sys.argv) - 1 :]][:3])
+    stories: list[Told] = []
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o711)  # noqa: PTH101
+        with postgres_server(Path(name)) as server:
+            while (done := sum(story.kills for story in stories)) < kills:
+                url = server.url(server.database()) if len(stories) % 3 == 2 else ""
+                stories.append(drive(min(40, kills - done), records, seed + len(stories), url=url))
+                print(table(stories[-1:]), flush=True)
+    bad = sum(story.findings for story in stories)
+    print(f"\n{table(stories)}\n{len(stories)} nights, {bad} findings")
     sys.exit(bad > 0)
 
 
