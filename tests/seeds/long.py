@@ -38,7 +38,7 @@ def batch(seeds: Iterable[int], told: object) -> None:
     os._exit(0)
 
 
-def play_all(seeds: range, workers: int = 2) -> tuple[Counter[str], list[tuple[int, str]]]:
+def play_all(seeds: range, workers: int = 2, *, noisy: bool = False) -> tuple[Counter[str], list[tuple[int, str]]]:
     """Play seeds in child processes; return all counts, and the seeds that broke a promise with what they said."""
     context = multiprocessing.get_context("fork")
     told = context.Queue()
@@ -52,6 +52,9 @@ def play_all(seeds: range, workers: int = 2) -> tuple[Counter[str], list[tuple[i
             running += 1
         some, bad = told.get(timeout=600)
         counts, broken, running = counts + some, broken + bad, running - 1
+        if noisy:
+            left = BATCH * (len(parts) + running)
+            print(f"{len(seeds) - left} of {len(seeds)} seeds, {len(broken)} broken", file=sys.stderr, flush=True)
     return counts, broken
 
 
@@ -59,7 +62,7 @@ def main() -> None:
     words = [int(word) for word in sys.argv[1:]]
     seeds, first, workers = [*words, *(20_000, 0, 2)[len(words) :]][:3]
     began = time.perf_counter()
-    counts, broken = play_all(range(first, first + seeds), workers)
+    counts, broken = play_all(range(first, first + seeds), workers, noisy=True)
     for name, count in sorted(counts.items()):
         print(f"{name:32} {count}")
     for seed, what in broken[:10]:
