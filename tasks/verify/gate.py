@@ -89,14 +89,14 @@ class Gate:
         Raises:
             StoppedError: the run is stopped, or its window closes before that moment.
         """
-        self.check()
-        while not self._open.is_set():
-            await self._open.wait()
-            self.check()
-        left = self._closes_in_s()
-        if left is not None and left <= ahead_s:
-            await self.stop("window")
-        self.check()
+        try:
+            while not self._open.is_set():
+                self.check()
+                await self._open.wait()
+            self.check(ahead_s=ahead_s)
+        except StoppedError as stopped:
+            await self.stop(stopped.reason)
+            raise
         if self._probing:
             self._open.clear()
 
@@ -105,10 +105,16 @@ class Gate:
         if self._probing:
             self._open.set()
 
-    def check(self, *, booked: bool = False) -> None:
-        """Raise StoppedError where the run is stopped; a reached cap does not hold back what it has room for."""
+    def check(self, *, booked: bool = False, ahead_s: float = 0.0) -> None:
+        """Raise StoppedError where the run is stopped or its window closes before a moment so far ahead.
+
+        A reached cap does not hold back what it has room for.
+        """
         if self.stopped and not (booked and self.stopped == "budget"):
             raise StoppedError(self.stopped)
+        left = self._closes_in_s()
+        if left is not None and left <= ahead_s:
+            raise StoppedError("window")
 
     async def note(self, *, in_doubt: bool) -> None:
         """Count an answer that came, or one that stayed out: too many of those hold all calls, try one, then stop."""

@@ -2,17 +2,19 @@
 
     python -m tests.crash.driver [kills] [records] [seed]      the long form: 1000 5000
 
-Prints a table; each third night has its ledger on PostgreSQL. What is promised: 0 lost, 0 doubled, 0 unaccounted paid calls, nothing paid twice; per kill no more in doubt than calls
-were in flight; and the night after pays for nothing again.
+Prints a table; each third night has its ledger on PostgreSQL. What is promised: 0 lost, 0 doubled, 0 unaccounted paid
+calls, nothing paid twice; per kill no more in doubt than calls were in flight; and the night after pays for nothing.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -173,7 +175,7 @@ def drive(kills: int, records: int, seed: int, *, per_s: int = 400, url: str = "
             doubts = 0
             while not (folder / "done").exists():
                 told.restarts += 1
-                killed = once(folder, dice if told.kills < kills else None)
+                killed = once(folder, dice if told.kills < kills else None, journal=at.journal, most=records // kills)
                 told.kills += killed
                 now = open_calls(folder)
                 told.most_in_doubt = max(told.most_in_doubt, now - doubts)
@@ -212,20 +214,37 @@ def judged(folder: Path, at: LocalProvider, records: int) -> Judgement:
     )
 
 
-def once(folder: Path, dice: random.Random | None, *words: str) -> int:
+def once(folder: Path, dice: random.Random | None, *words: str, journal: Path | None = None, most: int = 0) -> int:
     """Start the worker, and kill it at a random instant of its life, or let it end; return how many were killed."""
     child = start(folder, *words)
     if dice is None:
         child.wait(300)
         assert child.returncode == 0, (folder / "worker.log").read_text(encoding="utf-8")[-2_000:]
         return 0
-    time.sleep(dice.uniform(0.6, 2.2))
+    wait_for_instant(child, dice, journal, most)
     if child.poll() is not None:
         assert child.returncode == 0, (folder / "worker.log").read_text(encoding="utf-8")[-2_000:]
         return 0
     child.send_signal(signal.SIGKILL)
     child.wait()
     return 1
+
+
+def wait_for_instant(child: subprocess.Popen[bytes], dice: random.Random, journal: Path | None, most: int) -> None:
+    """Wait for a random instant: of the start, or of the sending, so many requests after it began."""
+    if journal is None or dice.random() < 0.2:
+        time.sleep(dice.uniform(0.3, 2.2))
+        return
+    until = requests(journal) + dice.randint(1, max(2 * most - 1, 1))
+    while child.poll() is None and requests(journal) < until:
+        time.sleep(0.01)
+    time.sleep(dice.uniform(0, 0.05))
+
+
+def requests(journal: Path) -> int:
+    """Count what came to the provider so far."""
+    with contextlib.closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as db:
+        return int(db.execute("SELECT count(*) FROM requests").fetchone()[0])
 
 
 def main() -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sqlite3
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ import pytest
 
 from tests.conftest import Twin
 from tests.crash import driver
+from tests.databases import Database
 from tests.judge import Judgement, judge, rows_of
 from tests.people import invented
 
@@ -41,35 +39,39 @@ def people_of(place: int) -> list[tuple[str, str]]:
     return [*invented(SHARED, seed=99), *invented(RECORDS - SHARED, seed=place)]
 
 
-def prepared(twin: Twin, folder: Path, place: int, money: dict[str, Any]) -> Path:
+def prepared(twin: Twin, folder: Path, place: int, ledger: str, money: dict[str, Any]) -> Path:
     mine = folder / f"p{place}"
     mine.mkdir()
-    shared = {"home": str(folder / "home"), "limits": {"in_flight": 64, "headroom_pct": 0}, "money": money}
+    limits = {"in_flight": 64, "headroom_pct": 0}
+    shared = {"home": str(folder / "home"), "limits": limits, "money": money, "ledger": ledger}
     driver.prepare(mine, twin.at, people_of(place), 400, **shared)
     return mine
 
 
-@contextlib.contextmanager
-def every_instant(ledger: Path) -> Iterator[list[tuple[str, int, int, int, int]]]:
+TRIGGER = {
+    "sqlite": ["CREATE TRIGGER seen_budget AFTER UPDATE ON budget BEGIN {insert}; END"],
+    "postgres": [
+        "CREATE FUNCTION seen_budget() RETURNS trigger AS $$ BEGIN {insert}; RETURN NEW; END $$ LANGUAGE plpgsql",
+        "CREATE TRIGGER seen_budget AFTER UPDATE ON budget FOR EACH ROW EXECUTE FUNCTION seen_budget()",
+    ],
+}
+
+
+def see_every_instant(database: Database) -> None:
     """Let the database itself keep every state a budget goes through, in the order of commits."""
-    with contextlib.closing(sqlite3.connect(ledger)) as db, db:
-        db.execute("CREATE TABLE seen (scope TEXT, spent INTEGER, cap INTEGER, calls INTEGER, cap_calls INTEGER)")
-        db.execute(
-            "CREATE TRIGGER seen_budget AFTER UPDATE ON budget BEGIN INSERT INTO seen VALUES "
-            "(NEW.scope, NEW.certain_micros + NEW.possible_micros, NEW.cap_micros, NEW.calls, NEW.cap_calls); END"
-        )
-    found: list[tuple[str, int, int, int, int]] = []
-    yield found
-    with contextlib.closing(sqlite3.connect(ledger)) as db, db:
-        found.extend(db.execute("SELECT * FROM seen"))
-        db.execute("DROP TRIGGER seen_budget")
-        db.execute("DROP TABLE seen")
+    database.write("CREATE TABLE seen (scope TEXT, spent BIGINT, cap BIGINT, calls BIGINT, cap_calls BIGINT)")
+    insert = (
+        "INSERT INTO seen VALUES (NEW.scope, NEW.certain_micros + NEW.possible_micros, "
+        "NEW.cap_micros, NEW.calls, NEW.cap_calls)"
+    )
+    for statement in TRIGGER[database.kind]:
+        database.write(statement.format(insert=insert))
 
 
-def replayed(ledger: Path) -> dict[str, tuple[int, int]]:
+def replayed(database: Database) -> dict[str, tuple[int, int]]:
     """Add up the calls of each scope again, from nothing."""
     spent: dict[str, tuple[int, int]] = {}
-    for call in rows_of(ledger, "calls"):
+    for call in rows_of(database.url, "calls"):
         for scope in (f"run:{call['run_id']}", f"night:{call['night']}", f"month:{call['month']}"):
             micros, calls = spent.get(scope, (0, 0))
             worst = {"certain": call["price_micros"], "possible": call["worst_micros"], "none": 0}[call["charge"]]
@@ -88,37 +90,36 @@ def started(folders: list[Path]) -> list[dict[str, Any]]:
     return said
 
 
-def judged(twin: Twin, folder: Path, folders: list[Path], said: list[dict[str, Any]]) -> Judgement:
+def judged(twin: Twin, database: Database, folders: list[Path], said: list[dict[str, Any]]) -> Judgement:
     tables = {
         one["run_id"]: pq.read_table(mine / "out" / "results.parquet") for one, mine in zip(said, folders, strict=True)
     }
     planned = dict.fromkeys(tables, driver.refs(RECORDS))
-    return judge(ledger=folder / "home" / "ledger.sqlite", journal=twin.at.journal, results=tables, planned=planned)
+    return judge(ledger=database.url, journal=twin.at.journal, results=tables, planned=planned)
 
 
-@pytest.mark.parametrize("cap", CAPS)
+@pytest.mark.parametrize(("make_database", "cap"), list(zip(TRIGGER, CAPS, strict=True)), indirect=["make_database"])
 def test_four_processes_never_pass_a_cap_and_the_night_after_pays_for_nothing_twice(
-    twin: Twin, tmp_path: Path, cap: str
+    twin: Twin, tmp_path: Path, database: Database, cap: str
 ) -> None:
     twin.faults(*FAULTS)
-    folders = [prepared(twin, tmp_path, place, CAPS[cap]) for place in range(PROCESSES)]
-    ledger = tmp_path / "home" / "ledger.sqlite"
+    folders = [prepared(twin, tmp_path, place, database.url, CAPS[cap]) for place in range(PROCESSES)]
     driver.opened(folders[0])
-    with every_instant(ledger) as instants:
-        said = started(folders)
+    see_every_instant(database)
+    said = started(folders)
     stops = {one["stop"] for one in said}
     assert stops <= {"budget", "provider"}
     assert "budget" in stops
+    instants = database.rows("SELECT * FROM seen")
     over = [row for row in instants if row[1] > row[2] or (row[4] and row[3] > row[4])]
     assert not over
     assert len(instants) > 200
-    budgets = {row["scope"]: row for row in rows_of(ledger, "budget")}
-    spent = replayed(ledger)
-    for scope, (micros, calls) in spent.items():
+    budgets = {row["scope"]: row for row in rows_of(database.url, "budget")}
+    for scope, (micros, calls) in replayed(database).items():
         row = budgets[scope]
         assert (row["certain_micros"] + row["possible_micros"], row["calls"]) == (micros, calls)
-    found = judged(twin, tmp_path, folders, said)
-    sys.stderr.write(f"\n{cap}: {len(instants)} instants, {found}\n")
+    found = judged(twin, database, folders, said)
+    sys.stderr.write(f"\n{database.kind}, {cap}: {len(instants)} instants, {found}\n")
     assert found.clean, str(found)
     billed = found.counts["billed"]
     twin.faults()
@@ -128,6 +129,6 @@ def test_four_processes_never_pass_a_cap_and_the_night_after_pays_for_nothing_tw
         (mine / "profile.json").write_text(json.dumps(profile), encoding="utf-8")
     again = started(folders[:2])
     assert {one["stop"] for one in again} == {""}
-    found = judged(twin, tmp_path, folders[:2], again)
+    found = judged(twin, database, folders[:2], again)
     assert found.clean, str(found)
     assert found.counts["billed"] > billed, "what was left open was asked"

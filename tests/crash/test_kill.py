@@ -31,6 +31,7 @@ def test_twenty_five_kills_lose_nothing_and_pay_for_nothing_twice(database: Data
     sys.stderr.write("\n" + driver.table([told]) + "\n")
     assert not told.findings, str(told.found)
     assert told.kills == kills
+    assert told.found.counts["in doubt"] > 0, "none was killed while calls were in flight"
 
 
 def die_at_commit(number: int, when: str) -> None:

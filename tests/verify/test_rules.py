@@ -121,9 +121,12 @@ async def test_an_answer_after_the_pause_opens_the_way_again() -> None:
 
 
 async def test_a_closed_window_stops_the_run() -> None:
-    left = iter([5.0, 0.0])
-    made, told = gate(closes_in_s=lambda: next(left))
+    left = [5.0]
+    made, told = gate(closes_in_s=lambda: left[0])
     await made.enter()
+    left[0] = 0.0
+    with pytest.raises(StoppedError, match="window"):
+        made.check(booked=True)
     with pytest.raises(StoppedError, match="window"):
         await made.enter()
     assert told == ["window"]
