@@ -142,7 +142,7 @@ def table(stories: list[Told]) -> str:
     rows = [story.row for story in stories]
     whole = (
         "all",
-        *(max(column) if place == 5 else sum(column) for place, column in enumerate(zip(*rows, strict=True)) if place),
+        *(max(column) if place == 6 else sum(column) for place, column in enumerate(zip(*rows, strict=True)) if place),
     )
     lines = [HEADS, *rows, whole] if len(rows) > 1 else [HEADS, *rows]
     return "\n".join(
@@ -235,7 +235,7 @@ def wait_for_instant(child: subprocess.Popen[bytes], dice: random.Random, journa
     if journal is None or dice.random() < 0.2:
         time.sleep(dice.uniform(0.3, 2.2))
         return
-    until = requests(journal) + dice.randint(1, max(2 * most - 1, 1))
+    until = requests(journal) + dice.randint(1, max(most - 2 * IN_FLIGHT, 1))
     while child.poll() is None and requests(journal) < until:
         time.sleep(0.01)
     time.sleep(dice.uniform(0, 0.05))
