@@ -167,6 +167,7 @@ def test_an_error_in_a_cell_is_not_taken_for_a_name(read: Any) -> None:
     [
         '<!DOCTYPE a [<!ENTITY b "bb"><!ENTITY c "&b;&b;">]><a>&c;</a>',
         '<!DOCTYPE a SYSTEM "file:///etc/passwd"><a/>',
+        f'<!DOCTYPE w [<!ENTITY b "1">]><w>{HEADING}<row r="2"><c r="A2" t="str"><v>&b;</v></c></row></w>',
         "<a><b></a>",
         "<a",
         "\x00",
