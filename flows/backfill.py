@@ -20,7 +20,7 @@ from flows.approval import asked
 from flows.close import close_run
 from flows.closing import forget_staged
 from flows.dead import serve
-from flows.forms import Order
+from flows.forms import Order, words
 from flows.naming import call_it, run_name, today
 from flows.progress import Board
 from flows.states import Ended, ends
@@ -95,7 +95,7 @@ async def plan(order: Order) -> RunRow | str:
     return run
 
 
-@task(name="ingest and plan", persist_result=False, cache_policy=NO_CACHE)
+@task(name="ingest and plan", task_run_name=words("step.plan"), persist_result=False, cache_policy=NO_CACHE)
 async def _plan_task(profile: str, date: dt.date, limit: int, replan: bool) -> tuple[str, str]:
     """Return the run's id; or none, and what is wrong with the input, which is a clean stop and no failure."""
     held = runtime(profile)

@@ -15,7 +15,7 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from flows.closing import Closed, close_now
-from flows.forms import ProfileName, RunId
+from flows.forms import ProfileName, RunId, words
 from flows.naming import run_name
 from flows.states import Ended, ends
 from flows.telling import card, link
@@ -44,7 +44,7 @@ async def close_run(profile: str, run: RunRow) -> dict[str, Any]:
     return await _close_task(profile, run.run_id)
 
 
-@task(name="reconcile and report", persist_result=False, cache_policy=NO_CACHE)
+@task(name="reconcile and report", task_run_name=words("step.close"), persist_result=False, cache_policy=NO_CACHE)
 async def _close_task(profile: str, run_id: str) -> dict[str, Any]:
     held = runtime(profile)
     with tempfile.TemporaryDirectory(prefix="ivs-close-") as folder:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import yaml
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
@@ -58,13 +59,17 @@ def deploy(*, pool: str = POOL, profiles: list[str] | None = None, checkout: Pat
         NotRegisteredError: no server is configured or reached, or it refuses.
         ProfileError: a profile can't be used.
     """
-    if not get_current_settings().api.url:
+    address = get_current_settings().api.url
+    if not address:
         raise NotRegisteredError("no Prefect server is configured: set PREFECT_API_URL to its address, ending in /api")
     done = Registered(pool, [load_profile(name).name for name in profiles or _real_profiles()])
     wanted = _filled(_read("prefect.yaml"), done, checkout)
-    asyncio.run(_make_pool(pool))
-    _register(wanted, done)
-    asyncio.run(_automate(_read("automations.yaml")["automations"], done))
+    try:
+        asyncio.run(_make_pool(pool))
+        _register(wanted, done)
+        asyncio.run(_automate(_read("automations.yaml")["automations"], done))
+    except httpx.HTTPError as error:
+        raise NotRegisteredError(f"the Prefect server at {address} says: {error}") from None
     return done
 
 

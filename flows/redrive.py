@@ -71,7 +71,7 @@ async def redrive(order: Redrive) -> Ended:
     return ends(await close_run(order.profile, run), text)
 
 
-@task(name="choose", persist_result=False, cache_policy=NO_CACHE)
+@task(name="choose", task_run_name=words("step.choose"), persist_result=False, cache_policy=NO_CACHE)
 async def _choose_task(order: Redrive) -> tuple[str, int, int]:
     return await asyncio.to_thread(choose, runtime(order.profile), order)
 

@@ -92,7 +92,7 @@ def plan_markdown(run: Any, plan: Mapping[str, Any], text: Text) -> str:
         for name, count in sorted(plan["dispositions"].items())
         if name != "ask"
     ]
-    kept += [f"- {text('outcome.' + name)}: {count:,}" for name, count in sorted(plan.get("noted", {}).items())]
+    noted = [f"- {text('outcome.' + name)}: {count:,}" for name, count in sorted(plan.get("noted", {}).items())]
     asked = [[text(f"operation.{name}"), f"{count:,}"] for name, count in sorted(plan["operations"].items())]
     return "\n".join(
         [
@@ -104,6 +104,7 @@ def plan_markdown(run: Any, plan: Mapping[str, Any], text: Text) -> str:
             table([text("plan.ask"), text("report.calls")], asked),
             "",
             *([f"{text('plan.kept')}:", *kept, ""] if kept else []),
+            *([f"{text('plan.noted')}:", *noted, ""] if noted else []),
             f"{text('report.price')}: {plan['price_version']} — {plan['price_source']}",
         ]
     )
@@ -154,6 +155,17 @@ def _cells(name: str, line: Line) -> list[str]:
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table in Markdown: the first column to the left, the others to the right."""
-    lines = [heads, [":--", *["--:"] * (len(heads) - 1)], *rows]
+    """Return a table in Markdown: words to the left, figures to the right."""
+    sides = [
+        "--:" if place and all(map(_is_figure, cells)) else ":--" for place, cells in enumerate(_columns(heads, rows))
+    ]
+    lines = [heads, sides, *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    return [[row[place] for row in rows] for place in range(len(heads))]
+
+
+def _is_figure(cell: str) -> bool:
+    return not cell.strip("0123456789,. %")

@@ -1,0 +1,151 @@
+"""Prefect's pages in Debian's Chromium: what a person sees, clicks and types; nothing but loopback is reached."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Locator, Page, Response, Route, sync_playwright
+
+from tests.prefect.server import Server
+
+SHOTS = os.environ.get("IVS_BACKFILL_SHOTS", "")
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+PATIENCE_MS = 30_000
+FINAL = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
+
+
+@dataclass
+class Window:
+    """One browser window on one Prefect server."""
+
+    page: Page
+    address: str
+    shots: Path
+    elsewhere: set[str] = field(default_factory=set)
+    refused: list[str] = field(default_factory=list)
+    taken: int = 0
+
+    def until(self, what: Callable[[], Any], why: str, patience_s: float = 120) -> Any:
+        """Wait until something is true, while the page goes on, and return it."""
+        ends = time.monotonic() + patience_s
+        while not (found := what()):
+            assert time.monotonic() < ends, why
+            self.page.wait_for_timeout(300)
+        return found
+
+    def ended(self, server: Server) -> dict[str, Any]:
+        """Wait for the final state of the run that is on the page, and return the run."""
+        run = self.run_id
+        self.until(lambda: server.run(run)["state"]["type"] in FINAL, f"run {run} does not end")
+        return server.run(run)
+
+    def shot(self, name: str) -> None:
+        """Keep what is to be seen now."""
+        self.taken += 1
+        self.page.wait_for_timeout(300)
+        self.page.screenshot(path=self.shots / f"{self.taken:02}-{name}.png", full_page=True)
+
+    def form(self, deployment: str) -> None:
+        """Open a deployment's form by its name, as a person does."""
+        self.page.goto(f"{self.address}/v2/deployments")
+        self.page.get_by_role("link", name=deployment, exact=True).first.click()
+        self.page.get_by_role("button", name="Run", exact=True).click()
+        self.page.get_by_role("menuitem", name="Custom run").click()
+        self.page.get_by_role("heading", name="Parameters").wait_for()
+
+    def pick(self, now: str, wanted: str, where: Locator | None = None) -> None:
+        """Pick another value from a list."""
+        (where or self.page).get_by_text(now, exact=True).click()
+        self.page.get_by_role("option", name=wanted, exact=True).click()
+
+    def number(self, title: str, value: str) -> None:
+        """Type a number into the field with a title."""
+        del title  # the form has one number
+        self.page.locator("input[type=number]").fill(value)
+
+    def texts(self, *values: str, where: Locator | None = None) -> None:
+        """Type into the text fields of a form, in their order."""
+        boxes = (where or self.page).locator("textarea")
+        for place, value in enumerate(values):
+            boxes.nth(place).fill(value)
+
+    def submit(self) -> None:
+        """Send the form, by the keyboard: a notice may lie over the button."""
+        self.page.get_by_role("button", name="Submit").press("Enter")
+
+    def sent(self) -> None:
+        """Send a form that is taken, and go to its run by the notice's own button."""
+        self.submit()
+        self.page.get_by_role("button", name="View run").click()
+        self.page.wait_for_url(re.compile("/runs/flow-run/"))
+
+    @property
+    def run_id(self) -> str:
+        return urlsplit(self.page.url).path.rpartition("/")[2]
+
+    def shows(self, text: str | re.Pattern[str]) -> None:
+        """Wait until the page shows a text."""
+        self.page.get_by_text(text).first.wait_for()
+
+    def tab(self, name: str) -> None:
+        self.page.get_by_role("tab", name=name).click()
+
+    def menu(self, item: str) -> Locator:
+        """Choose from a run's menu, and return the dialog that asks whether it is meant."""
+        self.page.get_by_role("button", name="Open menu").first.click()
+        self.page.get_by_role("menuitem", name=item).click()
+        dialog = self.page.locator("[role=dialog],[role=alertdialog]")
+        dialog.wait_for()
+        return dialog
+
+
+@contextmanager
+def window(address: str, folder: Path) -> Iterator[Window]:
+    """Open a window with a profile of its own; requests to other hosts are refused and noted."""
+    chromium = shutil.which("chromium")
+    assert chromium, "install Debian's chromium"
+    shots = Path(SHOTS or folder / "shots")
+    shots.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as play:
+        context = play.chromium.launch_persistent_context(
+            folder / "chromium", executable_path=chromium, headless=True, args=list(FLAGS),
+            viewport={"width": 1400, "height": 1000},
+        )  # fmt: skip
+        context.set_default_timeout(PATIENCE_MS)
+        opened = Window(context.pages[0], address, shots)
+
+        def only_loopback(route: Route, **_: Any) -> None:
+            host = urlsplit(route.request.url).hostname
+            if host == "127.0.0.1":
+                route.continue_()
+            else:
+                opened.elsewhere.add(str(host))
+                route.abort()
+
+        def note(response: Response) -> None:
+            if response.status >= 400:
+                opened.refused.append(f"{response.status} {response.url}")
+
+        context.route("**/*", only_loopback)
+        context.on("response", note)
+        context.on("requestfailed", lambda failed: opened.refused.append(f"{failed.failure} {failed.url}"))
+        try:
+            yield opened
+        except BaseException:
+            opened.shot("failed-here")
+            print(*opened.refused, sep="\n")
+            raise
+        finally:
+            context.close()
