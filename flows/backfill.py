@@ -19,7 +19,7 @@ from prefect.cache_policies import NO_CACHE
 from flows.approval import asked
 from flows.close import close_run
 from flows.closing import forget_staged
-from flows.dead import serve
+from flows.dead import serve, served
 from flows.forms import Order, words
 from flows.naming import call_it, run_name, today
 from flows.progress import Board
@@ -73,9 +73,10 @@ async def close_left_behind(order: Order) -> None:
     """
     held = runtime(order.profile)
     night = night_of(order)
-    ours = await asyncio.to_thread(held.ledger.newest_run, held.profile.name, held.profile.source.records, night)
+    newest = await asyncio.to_thread(held.ledger.newest_run, held.profile.name, held.profile.source.records, night)
+    ours = served(held.ledger) or ("" if order.replan or newest is None else newest.run_id)
     for run in await asyncio.to_thread(held.ledger.left_behind, held.profile.name, night):
-        if order.replan or ours is None or run.run_id != ours.run_id:
+        if run.run_id != ours:
             await close_run(order.profile, run)
     await asyncio.to_thread(forget_staged, held)
 
@@ -86,11 +87,18 @@ def night_of(order: Order) -> dt.date:
 
 
 async def plan(order: Order) -> RunRow | str:
-    """Return the run of a business date, planned now or found; or why the input can't be planned."""
+    """Return the run of a business date, planned now or found; or why the input can't be planned.
+
+    Retried, resumed or started again, a Prefect run goes on with its own, and plans nothing again.
+    """
+    held = runtime(order.profile)
+    if before := served(held.ledger):
+        await asyncio.to_thread(held.check_ledger)
+        return await asyncio.to_thread(held.ledger.run, before)
     run_id, problem = await _plan_task(order.profile, night_of(order), order.limit, order.replan)
     if problem:
         return problem
-    run = await asyncio.to_thread(runtime(order.profile).ledger.run, run_id)
+    run = await asyncio.to_thread(held.ledger.run, run_id)
     await call_it(run, plan_of(run)["records"])
     return run
 

@@ -41,6 +41,13 @@ async def serve(ledger: Ledger, run: RunRow) -> None:
     await told(mark_dead(ledger))
 
 
+def served(ledger: Ledger) -> str:
+    """Return the run that this Prefect run served before it was retried, resumed or started again; empty at first."""
+    context = FlowRunContext.get()
+    labels = context.flow_run.labels if context is not None and context.flow_run is not None else {}
+    return str(labels["ivs.run"]) if labels.get("ivs.ledger") == ledger.ledger_id else ""
+
+
 async def mark_dead(ledger: Ledger) -> int:
     """Mark the Prefect runs of this ledger whose owner is dead, and return how many."""
     under_way = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNDER_WAY)))

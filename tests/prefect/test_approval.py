@@ -22,7 +22,8 @@ from tests.prefect.server import Server, Worker, until
 
 Make = Callable[..., Nights]
 ENTRY = "flows/backfill.py:backfill"
-ORDER = {"order": {"profile": "crash", "business_date": "2026-11-24"}}
+ORDER = {"order": {"profile": "crash", "business_date": "2026-11-24", "replan": True}}
+"""Planning again, which must not plan once more when the answered form starts the flow from its top."""
 
 
 def said(server: Server, flow_run: str, form: dict[str, Any]) -> dict[str, Any]:
