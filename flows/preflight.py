@@ -40,7 +40,7 @@ async def preflight(order: Preflight) -> Ended:
     """Look at everything a night needs; spend nothing, or one call where that is asked for.
 
     Args:
-        order: profile, and whether one call may be paid for.
+        order: 检查哪个配置，是否允许一次付费调用 · which profile, and whether one call may be paid for
     """
     held = runtime(order.profile)
     text = Text(held.profile.language)

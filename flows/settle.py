@@ -51,7 +51,7 @@ async def settle(order: Settle) -> Ended:
     """Decide about calls in doubt; written off ones get their run's next revision at once.
 
     Args:
-        order: which calls, what, who, and why.
+        order: 哪些调用、如何决定、由谁、为何 · which calls, what becomes of them, who says so, and why
     """
     held = runtime(order.profile)
     settled = await asyncio.to_thread(decided, held, order)

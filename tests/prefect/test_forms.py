@@ -108,3 +108,10 @@ def test_the_profile_is_picked_from_a_list(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_slip_in_a_form_is_refused() -> None:
     with pytest.raises(ValueError, match="busines_date"):
         forms.Order.model_validate({"profile": "demo", "busines_date": "2026-01-31"})
+
+
+@pytest.mark.parametrize("where", FLOWS)
+def test_every_form_says_what_sending_it_does_in_both_languages(where: str) -> None:
+    for name, one in schema_of(FLOWS[where])["properties"].items():
+        assert re.search(r"[\u4e00-\u9fff]", one["description"]), f"{name}: {one['description']}"
+        assert re.search(r"[a-z]{3}", one["description"]), f"{name}: {one['description']}"
