@@ -92,12 +92,12 @@ async def plan(order: Order) -> RunRow | str:
     Retried, resumed or started again, a Prefect run goes on with its own, and plans nothing again.
     """
     held = runtime(order.profile)
-    if before := served(held.ledger):
+    if run_id := served(held.ledger):
         await asyncio.to_thread(held.check_ledger)
-        return await asyncio.to_thread(held.ledger.run, before)
-    run_id, problem = await _plan_task(order.profile, night_of(order), order.limit, order.replan)
-    if problem:
-        return problem
+    else:
+        run_id, problem = await _plan_task(order.profile, night_of(order), order.limit, order.replan)
+        if problem:
+            return problem
     run = await asyncio.to_thread(held.ledger.run, run_id)
     await call_it(run, plan_of(run)["records"])
     return run

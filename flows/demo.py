@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +14,7 @@ import pandas as pd
 
 from tasks.local import local_parts
 from tasks.local.prefect_home import apply as apply_prefect_settings
+from tasks.local.prefect_parts import prefect_server
 from tasks.settings.load import CHECKOUT, CONFIGS
 
 EXPECTED: Final = CHECKOUT / "data" / "expected"
@@ -22,11 +25,12 @@ def demo_night(home: Path, say: Say) -> dict[str, Any]:
     """Run a demo night in a home, and return the run's object with what differs from the expected end.
 
     Raises:
-        StoreNotStartedError, ProviderNotStartedError: a part does not come up.
+        StoreNotStartedError, ProviderNotStartedError, PrefectNotStartedError: a part does not come up.
     """
     apply_prefect_settings(home)
-    with local_parts(home, say, config=CONFIGS / "simulator" / "demo.toml"):
+    with _server(home) as ready, local_parts(home, say, config=CONFIGS / "simulator" / "demo.toml"):
         say("prefect")
+        ready()
         from flows.backfill import backfill
         from flows.forms import Order
         from flows.states import press
@@ -41,6 +45,20 @@ def demo_night(home: Path, say: Say) -> dict[str, Any]:
         finally:
             runtime.close("demo")
         return ended | files | {"as_expected": not differs, "differences": differs, "again": ended["sequence"] > 1}
+
+
+@contextmanager
+def _server(home: Path) -> Iterator[Callable[[], None]]:
+    """Start a Prefect server that ends with this process, unless there is one, and yield what waits for it.
+
+    It starts beside store and provider, and leaves nothing behind; Prefect's own embedded server outlives a SIGKILL.
+    """
+    if os.environ.get("PREFECT_API_URL"):
+        yield lambda: None
+        return
+    with prefect_server(home, port=0, ui=False) as server:
+        os.environ["PREFECT_API_URL"] = server.api
+        yield server.until_ready
 
 
 def _order(held: Any, order: Any) -> tuple[Any, dict[str, Any]]:

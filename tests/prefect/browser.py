@@ -65,6 +65,7 @@ class Window:
         self.page.get_by_role("button", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name="Custom run").click()
         self.page.get_by_role("heading", name="Parameters").wait_for()
+        self.page.wait_for_load_state("networkidle")
 
     def pick(self, now: str, wanted: str, where: Locator | None = None) -> None:
         """Pick another value from a list."""
@@ -75,6 +76,15 @@ class Window:
         """Type a number into the field with a title."""
         del title  # the form has one number
         self.page.locator("input[type=number]").fill(value)
+
+    def plan_again(self) -> None:
+        """Switch `replan` on, and see that it stays on: a form that is still being filled in takes it back."""
+        switch = self.page.get_by_role("switch").first
+        for _ in range(2):
+            if not switch.is_checked():
+                switch.click()
+            self.page.wait_for_timeout(500)
+        assert switch.is_checked()
 
     def texts(self, *values: str, where: Locator | None = None) -> None:
         """Type into the text fields of a form, in their order."""

@@ -202,7 +202,7 @@ def mend_and_retry(seen: Window, server: Server, started: Up) -> None:
     started.control("/account", {"frozen": True})
     seen.form("ad-hoc")
     seen.number("条数上限", "150")
-    seen.page.get_by_role("switch").first.click()  # plan again
+    seen.plan_again()
     seen.sent()
     failed = seen.ended(server)
     assert failed["state"]["name"] == "StoppedAccount"
@@ -216,7 +216,9 @@ def mend_and_retry(seen: Window, server: Server, started: Up) -> None:
     seen.shot("retry")
     dialog.get_by_role("button", name=re.compile("^Retry")).click()
     seen.until(lambda: server.run(seen.run_id)["state"]["type"] != "FAILED", "the retry does not begin")
-    assert seen.ended(server)["state"]["type"] == "COMPLETED"
+    retried = seen.ended(server)
+    assert retried["state"]["type"] == "COMPLETED"
+    assert retried["name"] == failed["name"], "the same run, which plans nothing again"
     seen.page.reload()
     seen.shows(re.compile("Completed"))
     seen.shot("retried")
@@ -234,7 +236,7 @@ def halt(seen: Window, server: Server, started: Up) -> None:
     assert seen.ended(server)["state"]["type"] == "COMPLETED"
     paid = started.calls()
     seen.form("ad-hoc")
-    seen.page.get_by_role("switch").first.click()
+    seen.plan_again()
     seen.sent()
     assert seen.ended(server)["state"]["name"] == "StoppedHalted"
     assert started.calls() == paid
