@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tasks.local.provider import LocalProvider, provider
 from tasks.local.seaweed import LocalStore, seaweed
@@ -22,6 +23,9 @@ from tasks.settings import Profile, Secrets
 from tasks.settings.load import CONFIGS
 from tests.databases import Database, File, Server
 from tests.postgres import Postgres, postgres_server
+
+settings.register_profile("patient", deadline=None)  # how long an example takes is for benches to say
+settings.load_profile("patient")
 
 KEY = base64.b64encode(b"k" * 32).decode()
 
