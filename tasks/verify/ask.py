@@ -49,6 +49,7 @@ class Asker:
     wait_for_others_s: float
     rng: random.Random
     new_id: Callable[[], str]
+    as_of_us: int = 0
     standing: Standing | None = None
     reasked: set[str] = field(default_factory=set)
 
@@ -147,7 +148,7 @@ class Asker:
         )
         try:
             await asyncio.shield(written)
-            await pacer.moment(slot)
+            await self.gate.unless_stopped(pacer.moment(slot), booked=True)
             self.gate.check(booked=True)
             self.ledger.owner.check()
         except BaseException:
@@ -220,7 +221,9 @@ class Asker:
         return True
 
     async def _rely_on(self, row: dict[str, Any], calls: list[Any]) -> bool:
-        answered = next((call for call in reversed(calls) if call.outcome in PAID_ANSWERS), None)
+        """Rely on an answer that came after planning; what was known by then was too old to serve, or it was reused."""
+        since = [call for call in calls if call.outcome in PAID_ANSWERS and call.ended_us > self.as_of_us]
+        answered = since[-1] if since else None
         if answered is not None:
             await self._never_left(row, Outcome.REUSED, "", answered.call_id)
         return answered is not None

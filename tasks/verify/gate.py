@@ -41,6 +41,7 @@ class Gate:
         self._in_all = 0
         self._probing = False
         self._waits: set[asyncio.Future[Any]] = set()
+        self._booked: set[asyncio.Future[Any]] = set()
         self.stopped = ""
 
     @property
@@ -53,18 +54,21 @@ class Gate:
         if not self.stopped:
             self.stopped = reason
             self._open.set()
-            for wait in self._waits:
+            for wait in self._waits if reason == "budget" else self._waits | self._booked:
                 wait.cancel()
             await self._tell(reason)
 
-    async def unless_stopped(self, awaited: Awaitable[T]) -> T:
-        """Return what `awaited` gives, unless the run is stopped first.
+    async def unless_stopped(self, awaited: Awaitable[T], *, booked: bool = False) -> T:
+        """Return what `awaited` gives, unless the run is stopped first; a reached cap does not end what is booked.
 
         Raises:
             StoppedError: it was.
         """
         wait = asyncio.ensure_future(awaited)
-        self._waits.add(wait)
+        waits = self._booked if booked else self._waits
+        waits.add(wait)
+        if self._is_stopped(booked=booked):
+            wait.cancel()
         try:
             return await wait
         except asyncio.CancelledError:
@@ -72,7 +76,7 @@ class Gate:
                 raise StoppedError(self.stopped) from None
             raise
         finally:
-            self._waits.discard(wait)
+            waits.discard(wait)
 
     async def rest(self, seconds: float) -> None:
         """Wait, unless the run is stopped first; see `unless_stopped`."""
@@ -110,11 +114,14 @@ class Gate:
 
         A reached cap does not hold back what it has room for.
         """
-        if self.stopped and not (booked and self.stopped == "budget"):
+        if self._is_stopped(booked=booked):
             raise StoppedError(self.stopped)
         left = self._closes_in_s()
         if left is not None and left <= ahead_s:
             raise StoppedError("window")
+
+    def _is_stopped(self, *, booked: bool) -> bool:
+        return bool(self.stopped) and not (booked and self.stopped == "budget")
 
     async def note(self, *, in_doubt: bool) -> None:
         """Count an answer that came, or one that stayed out: too many of those hold all calls, try one, then stop."""

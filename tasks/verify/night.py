@@ -172,6 +172,7 @@ def open_night(
     runtime.mark_ledger()
     night = f"{run.profile}:{(on or run.business_date).isoformat()}"
     epoch = runtime.ledger.take(run.run_id, _caps(runtime, run, night, cap_micros))
+    run = runtime.ledger.run(run.run_id)  # it may have been closed meanwhile, and keep other chunks
     summary = plan_of(run)
     staging = runtime.staging(summary["staging"])
     progress = Progress(total=sum(summary["operations"].values()))
@@ -194,6 +195,7 @@ def open_night(
         wait_for_others_s=runtime.profile.account.connect_timeout_s + runtime.profile.account.read_timeout_s + 5,
         rng=runtime.rng,
         new_id=runtime.new_id,
+        as_of_us=run.as_of_us,
         standing=_standing(runtime),
     )
     chunks = _staged(run, staging.manifest(summary["manifest_sha256"]))

@@ -157,6 +157,30 @@ async def test_a_stop_ends_every_wait_at_once() -> None:
         await wait
 
 
+async def test_no_wait_begins_once_a_run_is_stopped() -> None:
+    made, _ = gate()
+    await made.stop("cancelled")
+    with pytest.raises(StoppedError, match="cancelled"):
+        await made.unless_stopped(asyncio.sleep(60))
+
+
+async def test_a_booked_call_waits_for_its_slot_beyond_a_cap_and_no_other_stop() -> None:
+    for reason, goes in (("budget", True), ("halted", False)):
+        made, _ = gate()
+        moment = asyncio.get_running_loop().create_future()
+        wait = asyncio.ensure_future(made.unless_stopped(moment, booked=True))
+        await asyncio.sleep(0)
+        await made.stop(reason)
+        assert moment.cancelled() is not goes
+        if goes:
+            moment.set_result(None)
+            await wait
+            await made.unless_stopped(asyncio.sleep(0), booked=True)
+        else:
+            with pytest.raises(StoppedError, match=reason):
+                await wait
+
+
 async def test_who_is_cancelled_while_waiting_is_cancelled_even_when_the_run_stops_too() -> None:
     made, _ = gate()
     never = asyncio.get_running_loop().create_future()

@@ -6,12 +6,15 @@ import asyncio
 import json
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tasks.ivs.codes import facts
+from tasks.ledger import Ending
+from tasks.ledger.calls import anew
 from tests.wire.asking import PRICE, asking
 from tests.wire.scripted import Visit, scripted
 from tests.wire.test_wire import expected_of, tls_of, trusting
@@ -168,6 +171,23 @@ async def test_a_stale_connection_leaves_a_doubt_and_no_second_request(tmp_path:
         first, second = await asked.one(), await asked.one()
         assert (asked.calls(first), asked.calls(second)) == ([ANSWERED], [IN_DOUBT])
         assert (len(server.visits), server.requests) == (1, 2)
+
+
+async def test_an_answer_too_old_to_serve_is_not_relied_on_where_anothers_call_was_refused(tmp_path: Path) -> None:
+    async with scripted(says(200, verdict)) as server, asking(server.url, tmp_path) as asked:
+        asker, ledger = asked.asker, asked.ledger
+        asker.as_of_us = ledger.run("r1").as_of_us
+        row = dict.fromkeys(("record_ref", "subject", "key_id", "cost_centre", "org_code"), "other")
+        old = asker._departure(row | {"question": "q1", "operation": "id2_text", "family": "two_factor"}, 0)
+        old = replace(old, month=asker.month_of(ledger.clock_us()))
+        await ledger.depart(old)
+        await ledger.end(old, Ending("answered", "verdict", "certain", 1, outcome="mismatch"), asker.prices.at)
+        under_way = anew(old, call_id="under way", attempt=2, sent_us=1)
+        await ledger.depart(under_way)
+        waits = asyncio.ensure_future(asked.one())
+        await asyncio.sleep(0.3)
+        await ledger.end(under_way, Ending("refused", "refusal", "none", 2, status=429), asker.prices.at)
+        assert asked.calls(await waits) == [ANSWERED]
 
 
 async def test_a_connection_lost_before_the_first_byte_is_taken_back_and_asked_again(tmp_path: Path) -> None:
