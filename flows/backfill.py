@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -27,7 +28,7 @@ from flows.states import Ended, ends
 from flows.telling import card, to_its_end, until_heard
 from tasks import ingest
 from tasks.approve import approved_cap
-from tasks.ledger import RunRow
+from tasks.ledger import RunBusyError, RunRow
 from tasks.ledger.runs import FINISHED, plan_of, stop
 from tasks.plan import PlanKey, load_or_make, recent_rows
 from tasks.records import Record, RejectedRow, State
@@ -77,7 +78,8 @@ async def close_left_behind(order: Order) -> None:
     ours = served(held.ledger) or ("" if order.replan or newest is None else newest.run_id)
     for run in await asyncio.to_thread(held.ledger.left_behind, held.profile.name, night):
         if run.run_id != ours:
-            await close_run(order.profile, run)
+            with suppress(RunBusyError):  # somebody has taken it meanwhile
+                await close_run(order.profile, run)
     await asyncio.to_thread(forget_staged, held)
 
 

@@ -20,7 +20,7 @@ import orjson
 from tasks.ledger import RunBusyError, RunRow, repeats
 from tasks.ledger.budget import run_scope
 from tasks.ledger.decided import about_run
-from tasks.ledger.runs import finish, kept, plan_of, staged_until
+from tasks.ledger.runs import LEAVING, NOTHING_STAGED, finish, kept, plan_of, staged_until
 from tasks.ledger.spans import seconds_asking
 from tasks.reconcile import Reconciled, reconcile
 from tasks.reconcile.tables import TableFiles
@@ -33,7 +33,6 @@ from tasks.staging import Manifest, Part, Staging, keep, kept_parts, listed
 from tasks.storage import Missing
 from tasks.text import Text
 
-_NONE: Final = "[]"
 _DAY_US: Final = 86_400_000_000
 _STATES: Final = {
     "budget": State.STOPPED_BUDGET,
@@ -88,7 +87,7 @@ def close_now(held: Runtime, run_id: str, folder: Path) -> Closed:
         summary = run_object(held, run, state, made, found, facts) | places
     _finish(held, run, state, summary)
     held.mark_ledger()
-    tidy = run.kept_chunks == _NONE or (run.kept_chunks and summary["revision"] == run.revision)
+    tidy = run.kept_chunks in {NOTHING_STAGED, LEAVING} or (run.kept_chunks and summary["revision"] == run.revision)
     if state in {State.COMPLETED, State.COMPLETED_WITH_EXCEPTIONS} and not tidy:
         keep_open(held, run, found, int(summary["revision"]))
     return Closed(summary, facts, found)
@@ -115,10 +114,20 @@ def forget_staged(held: Runtime) -> list[str]:
 
 
 def _replace(held: Runtime, run: RunRow, staging: Staging, now: Collection[Part], before: Collection[Part]) -> None:
-    """Write down what is staged from now on, then delete the rest: a death in between leaves too much."""
-    held.ledger.write(lambda connection: kept(connection, run.run_id, listed(now)))
+    """Write down what is staged from now on, then delete the rest; a run that somebody has taken keeps all.
+
+    A death in between leaves too much, which is deleted when it has been staged for long enough.
+    """
+
+    def write(chunks: str) -> bool:
+        return held.ledger.write(lambda connection: kept(connection, run.run_id, chunks, epoch=int(run.epoch)))
+
+    if not write(listed(now) if now else LEAVING):
+        now, before = before, now
     names = {part.name for part in now}
     staging.remove_parts([part for part in before if part.name not in names])
+    if not now:
+        write(NOTHING_STAGED)
 
 
 def _stands(held: Runtime, run: RunRow) -> bool:
@@ -154,6 +163,7 @@ def _finish(held: Runtime, run: RunRow, state: State, summary: dict[str, Any]) -
     write = partial(
         finish,
         run_id=run.run_id,
+        epoch=int(run.epoch),
         state=state.value,
         revision=int(summary["revision"]),
         closing=orjson.dumps(summary).decode(),

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from tasks.ledger import LedgerError, RunBusyError, RunRow
 from tasks.ledger.decided import Decision
-from tasks.ledger.runs import plan_of
+from tasks.ledger.runs import by_id, plan_of
 from tasks.ledger.schema import calls, unsent
 from tasks.ledger.voids import later_runs, target_of, void
 from tasks.runtime import Runtime
@@ -42,7 +42,14 @@ def void_now(held: Runtime, run_id: str, file: str, *, who: str, why: str) -> Vo
     target = target_of(run_id, files.index(file) if file else None)
     order = Decision("void", target, who, why, held.ledger.clock_us())
     refs = _refs_of(held, run, file) if file else None
-    count = held.ledger.write(partial(void, order=order, run_id=run_id, refs=refs))
+
+    def work(connection: Connection) -> int:
+        now = by_id(connection, run_id)
+        if now is None or now.epoch != run.epoch:
+            raise RunBusyError(f"run {run_id} was started a moment ago: `cancel` it first")
+        return void(connection, order, run_id, refs)
+
+    count = held.ledger.write(work)
     return Voided(target, count, tuple(_relying(held, run_id)))
 
 

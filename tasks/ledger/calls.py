@@ -95,7 +95,7 @@ _TIER: Final = text(
     "INSERT INTO tiers (month, family, calls) VALUES (:month, :family, 1) "
     "ON CONFLICT (month, family) DO UPDATE SET calls = tiers.calls + 1 RETURNING calls"
 )
-_STATE: Final = text("SELECT state FROM calls WHERE call_id = :call_id")
+_STATE: Final = text("SELECT state, decision, outcome FROM calls WHERE call_id = :call_id")
 
 
 def depart(connection: Connection, call: Departure, standing: Standing | None = None) -> None:
@@ -128,14 +128,19 @@ def depart(connection: Connection, call: Departure, standing: Standing | None = 
 
 
 def end(connection: Connection, call: Departure, ending: Ending, price: Price) -> None:
-    """Write how a call ended, and turn its booked worst case into what it is now known to cost."""
-    before = connection.execute(_STATE, {"call_id": call.call_id}).scalar_one()
-    if before not in {"sent", "in_doubt"}:
+    """Write how a call ended, and turn its booked worst case into what it is now known to cost.
+
+    What was decided about a call while its owner still waited stays decided: a late word does not open it again.
+    """
+    before = connection.execute(_STATE, {"call_id": call.call_id}).one()
+    if before.state not in {"sent", "in_doubt"} or (before.state == ending.state == "in_doubt"):
         return
     cost = _cost(connection, call, ending, price)
-    stays_open = int(ending.state == "in_doubt" or ending.answer == "unreadable")
+    stays_open = int(not before.decision and (ending.state == "in_doubt" or ending.answer == "unreadable"))
     values = {name: _storable(value) for name, value in asdict(ending).items()}
     values |= {"call_id": call.call_id, "open": stays_open, "price": cost}
+    if ending.outcome in {"", "unreadable"}:
+        values["outcome"] = before.outcome or ending.outcome
     connection.execute(_END, values)
     if ending.charge == "certain":
         settle(connection, call.scopes, worst=call.worst_micros, certain=cost, back=0)

@@ -17,6 +17,7 @@ from tasks.ledger import calls as call_rows
 from tasks.ledger.decided import Decision, keep
 from tasks.ledger.ends import deciding, ended, written_off
 from tasks.ledger.errors import LedgerError
+from tasks.ledger.runs import LEAVING, NOTHING_STAGED
 from tasks.ledger.schema import calls, unsent
 from tasks.ledger.voids import refuse_void
 
@@ -69,7 +70,7 @@ def begin(connection: Connection, order: Decision, kinds: Collection[str]) -> li
     if run.state in {"planned", "running"}:
         raise LedgerError(f"run {order.target} was never closed: start its date again, or `close` it first")
     chosen = [one for one in open_records(connection, order.target) if one.kind in kinds]
-    if chosen and run.kept_chunks == "[]":
+    if chosen and run.kept_chunks in {NOTHING_STAGED, LEAVING}:
         raise LedgerError(f"the staged records of run {order.target} are gone: the next night asks what is due")
     if chosen:
         keep(connection, order)
@@ -149,7 +150,7 @@ def _kind_of_call(call: Row[Any]) -> str:
     waits = call.state == "in_doubt" or call.answer == "unreadable"
     if written_off(call):
         return "written_off"
-    if waits and not call.open and call.outcome in {"", "unreadable"}:
+    if not call.open and (not call.outcome or (waits and call.outcome == "unreadable")):
         return "resent"
     return str(call.outcome or ("in_doubt" if waits else ""))
 

@@ -17,6 +17,12 @@ RunRow = Row[Any]
 
 FINISHED: Final = ("completed", "completed_with_exceptions")
 
+NOTHING_STAGED: Final = "[]"
+"""What `kept_chunks` says of a run whose staged chunks are deleted."""
+
+LEAVING: Final = "[ ]"
+"""The same list of nothing, while the chunks are being deleted: where that was cut short it is done again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -115,22 +121,30 @@ def stop(connection: Connection, run_id: str, reason: str) -> None:
 
 def staged_until(connection: Connection, profile: str, before_us: int) -> list[RunRow]:
     """Return a profile's runs that ended before a moment and still have chunks in the store."""
-    chosen = select(runs).where(runs.c.profile == profile, runs.c.ended_us < before_us, runs.c.kept_chunks != "[]")
+    chosen = select(runs).where(
+        runs.c.profile == profile, runs.c.ended_us < before_us, runs.c.kept_chunks != NOTHING_STAGED
+    )
     return list(connection.execute(chosen))
 
 
-def kept(connection: Connection, run_id: str, chunks: str) -> None:
-    """Write which staged chunks a run has left, as a JSON list."""
-    connection.execute(update(runs).where(runs.c.run_id == run_id).values(kept_chunks=chunks))
+def kept(connection: Connection, run_id: str, chunks: str, *, epoch: int) -> bool:
+    """Write which staged chunks a run has left, as a JSON list; False where somebody has taken it since that epoch."""
+    same = update(runs).where(runs.c.run_id == run_id, runs.c.epoch == epoch)
+    return connection.execute(same.values(kept_chunks=chunks)).rowcount == 1
 
 
-def finish(connection: Connection, run_id: str, *, state: str, revision: int, closing: str, now_us: int) -> None:
-    """Write how a run ended; its owner lets go."""
-    connection.execute(
-        update(runs)
-        .where(runs.c.run_id == run_id)
-        .values(state=state, revision=revision, closing=closing, ended_us=now_us, owner="")
-    )
+def finish(
+    connection: Connection, run_id: str, *, epoch: int, state: str, revision: int, closing: str, now_us: int
+) -> None:
+    """Write how a run ended; its owner lets go.
+
+    Raises:
+        RunBusyError: somebody has taken it since that epoch, and closes it.
+    """
+    same = update(runs).where(runs.c.run_id == run_id, runs.c.epoch == epoch)
+    ended = same.values(state=state, revision=revision, closing=closing, ended_us=now_us, owner="")
+    if connection.execute(ended).rowcount != 1:
+        raise RunBusyError(f"run {run_id} was taken over while it was closed: it closes itself")
 
 
 def set_switch(connection: Connection, name: str, value: str) -> None:

@@ -41,7 +41,9 @@ def main(folder: Path, *, again: bool = False) -> None:
         run, revision=1, profile=profile, ledger=held.ledger, staging=held.staging(plan["staging"]), folder=out
     )
     state = "stopped" if run.stop else "completed"
-    held.ledger.write(lambda c: finish(c, run.run_id, state=state, revision=1, closing="", now_us=1))
+    held.ledger.write(
+        lambda c: finish(c, run.run_id, epoch=int(run.epoch), state=state, revision=1, closing="", now_us=1)
+    )
     (folder / "done").write_text(
         json.dumps({"run_id": run.run_id, "stop": run.stop, **found.outcomes}), encoding="utf-8"
     )

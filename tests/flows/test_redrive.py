@@ -6,16 +6,21 @@ import asyncio
 import datetime as dt
 import json
 from collections.abc import Callable
+from dataclasses import fields
 from functools import partial
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from flows import closing
 from flows.closing import forget_staged
-from tasks.ledger import LedgerError, RunBusyError
+from tasks.ledger import Departure, Ending, LedgerError, RunBusyError
 from tasks.ledger.budget import night_scope
 from tasks.ledger.doubts import Chosen, decide_all
+from tasks.reconcile import reconcile
 from tasks.runtime import Runtime
+from tasks.staging import Staging
 from tests.nights import Nights
 from tests.people import fixed, invented
 
@@ -170,6 +175,66 @@ def test_chunks_of_open_records_are_kept_for_a_redrive_and_no_longer_than_the_pr
         night.redrive(run, "in_doubt")
     assert len(night.runtime.ledger.doubts()) == 1, "nothing was decided"
     assert night.end(run)["revision"] == 1, "closing works without them"
+
+
+def test_a_deletion_of_chunks_that_was_cut_short_is_done_when_they_are_too_old(
+    nights: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night = nights()
+    night.people(invented(3))
+
+    def dies(*_: Any) -> None:
+        raise OSError("killed here")
+
+    with monkeypatch.context() as killed:
+        killed.setattr(Staging, "remove_parts", dies)
+        with pytest.raises(OSError, match="killed here"):
+            night.whole()
+    run = night.plan()
+    assert (run.state, chunks(night) > 0) == ("completed", True)
+    night.runtime.ledger.clock_us = lambda: run.created_us + 15 * 86_400_000_000
+    assert (forget_staged(night.runtime), chunks(night)) == ([run.run_id], 0)
+    assert forget_staged(night.runtime) == []
+
+
+def test_what_is_closed_while_somebody_takes_it_keeps_its_owner_and_its_chunks(
+    nights: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night = nights()
+    night.people([*invented(3), fixed("504")])
+    run = night.plan()
+    night.verify(run)
+    before, other = chunks(night), Runtime(night.profile, night.runtime.secrets)
+
+    def taken_meanwhile(*given: Any, **words: Any) -> Any:
+        night.runtime.ledger.write(lambda c: c.execute(text("UPDATE runs SET owner = ''")))
+        other.ledger.take(run.run_id, [])
+        return reconcile(*given, **words)
+
+    monkeypatch.setattr(closing, "reconcile", taken_meanwhile)
+    with pytest.raises(RunBusyError, match="taken over"):
+        night.end(run)
+    held = night.runtime.ledger.run(run.run_id)
+    assert (held.owner, held.state, chunks(night)) == (other.ledger.owner.name, "running", before)
+    other.close()
+    monkeypatch.undo()
+    assert night.end(run)["revision"] == 1
+
+
+def test_a_record_whose_call_elsewhere_came_to_nothing_may_be_asked_again(nights: Make) -> None:
+    night = nights()
+    night.people(invented(3))
+    night.twin.faults({"fault": "reset_after", "match": {"nth": [2]}})
+    night.whole()
+    night.twin.faults()
+    second, pointing = night.whole(business_date=dt.date(2026, 11, 25))
+    assert pointing["records"]["outcomes"] == {"reused": 2, "in_doubt": 1}
+    (doubt,) = night.runtime.ledger.doubts()
+    call = Departure(**{one.name: getattr(doubt, one.name) for one in fields(Departure)})
+    refused = Ending("refused", "refusal", "none", doubt.ended_us + 1, status=429)
+    asyncio.run(night.runtime.ledger.end(call, refused, lambda _family, _calls: 0))
+    assert night.redrive(second) == 1, "nothing is in its way any more"
+    assert night.end(second)["records"]["outcomes"] == {"reused": 2, "verified": 1}
 
 
 def test_a_profile_that_keeps_nothing_staged_keeps_no_chunk(nights: Make, tmp_path: Any) -> None:

@@ -133,3 +133,14 @@ def test_exceptions_are_not_raised_for_void_verdicts(nights: Make) -> None:
 
     assert raised(first) == ["in_doubt", "mismatch", "mismatch"]
     assert raised(second) == ["in_doubt"]
+
+
+def test_a_run_that_is_taken_at_that_moment_is_not_made_void(nights: Make) -> None:
+    night = nights()
+    night.people(invented(2))
+    run, _ = night.whole()
+    other = Runtime(night.profile, night.runtime.secrets)
+    night.runtime.ledger.clock_us = lambda: other.ledger.take(run.run_id, [])
+    with pytest.raises(RunBusyError, match="a moment ago"):
+        void(night, run)
+    other.close()

@@ -30,7 +30,7 @@ from tasks.ledger import (
     StoppedError,
 )
 from tasks.ledger.budget import Cap, month_scope, night_scope, run_scope
-from tasks.ledger.runs import stop
+from tasks.ledger.runs import finish, kept, stop
 from tests.databases import Database
 
 BOUND = {"endpoint": "loopback", "project": "p"}
@@ -128,6 +128,39 @@ async def test_a_late_answer_settles_its_doubt_and_is_counted_once(ledger: Ledge
         await ledger.end(departing, ending, Price)
     assert booked(ledger) == (500_000, 0, 1)
     assert ledger.calls_of("r1", ["Rc1"])[0].state == "answered"
+
+
+@pytest.mark.parametrize("late", [DOUBT, UNREADABLE, REFUSED], ids=["missing", "unreadable", "refusal"])
+@pytest.mark.parametrize(("kind", "outcome"), [("resend", ""), ("write-off", "failed")])
+async def test_a_late_word_does_not_open_again_what_was_decided(
+    ledger: Ledger, kind: str, outcome: str, late: Ending
+) -> None:
+    epoch = taken(ledger)
+    departing = call(ledger, epoch)
+    await ledger.depart(departing)
+    await ledger.end(departing, DOUBT, Price)
+    ledger.decide_doubt("c1", kind, who="A", why="B", decision="d1")
+    again = call(ledger, epoch, "c2", question="qc1")
+    if kind == "resend":
+        await ledger.depart(again)
+    await ledger.end(departing, late, Price)
+    (row,) = ledger.calls_named(["c1"])
+    assert (row.state, row.open, row.decision) == (late.state, 0, "d1")
+    assert row.outcome == (outcome or late.outcome)
+    assert row.charge == late.charge, "what it cost is known"
+
+
+def test_a_run_that_was_taken_while_it_was_closed_is_left_to_its_owner(ledger: Ledger) -> None:
+    before = taken(ledger)
+    words: dict[str, Any] = {"state": "completed", "revision": 1, "closing": "", "now_us": 1}
+    after = ledger.take("r1", caps())
+    with pytest.raises(RunBusyError, match="taken over"):
+        ledger.write(partial(finish, run_id="r1", epoch=before, **words))
+    assert ledger.write(partial(kept, run_id="r1", chunks="[]", epoch=before)) is False
+    run = ledger.run("r1")
+    assert (run.state, run.owner, run.kept_chunks) == ("running", ledger.owner.name, "")
+    ledger.write(partial(finish, run_id="r1", epoch=after, **words))
+    assert ledger.run("r1").state == "completed"
 
 
 @pytest.mark.parametrize("ending", [None, DOUBT, UNREADABLE], ids=["sent", "in doubt", "unreadable"])
