@@ -11,6 +11,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import orjson
@@ -29,6 +30,7 @@ from flows.telling import card, to_its_end, until_heard
 from tasks import ingest
 from tasks.approve import approved_cap
 from tasks.ledger import RunBusyError, RunRow
+from tasks.ledger.doubts import unrevised
 from tasks.ledger.runs import FINISHED, plan_of, stop
 from tasks.plan import PlanKey, load_or_make, recent_rows
 from tasks.records import Record, RejectedRow, State
@@ -70,7 +72,8 @@ async def night(order: Order) -> dict[str, Any]:
 async def close_left_behind(order: Order) -> None:
     """Close runs whose process died before it could, this date's own sequences included unless this start goes on.
 
-    What they left open, tonight's plan asks; what was staged longer than the profile allows is deleted.
+    What they left open, tonight's plan asks. A decision that no revision shows yet, since its process died, gets one.
+    What was staged longer than the profile allows is deleted.
     """
     held = runtime(order.profile)
     night = night_of(order)
@@ -80,6 +83,9 @@ async def close_left_behind(order: Order) -> None:
         if run.run_id != ours:
             with suppress(RunBusyError):  # somebody has taken it meanwhile
                 await close_run(order.profile, run)
+    for run_id in await asyncio.to_thread(held.ledger.read, partial(unrevised, profile=held.profile.name)):
+        with suppress(RunBusyError):
+            await close_run(order.profile, held.ledger.run(run_id))
     await asyncio.to_thread(forget_staged, held)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,8 +17,20 @@ from flows.terminal import explain
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Profile = Annotated[str, typer.Argument(help="Name of a profile in configs/, or a path to one.")]
 Date = Annotated[str, typer.Option("--date", help="Business date, YYYY-MM-DD; today where left out.")]
-Who = Annotated[str, typer.Option("--who", help="Your name, as it will stand in the ledger (unverified).")]
-Why = Annotated[str, typer.Option("--why", help="The reason, as it will stand in the ledger.")]
+
+
+def no_long_number(text: str) -> str:
+    """Refuse what may hold an id number by mistake, as the forms do; without repeating it."""
+    if re.search(r"\d{15}", text):
+        raise typer.BadParameter("no number of 15 digits or more: it would stand in the ledger")
+    return text
+
+
+Who = Annotated[
+    str,
+    typer.Option("--who", help="Your name, as it will stand in the ledger (unverified).", callback=no_long_number),
+]
+Why = Annotated[str, typer.Option("--why", help="The reason, as it will stand in the ledger.", callback=no_long_number)]
 
 
 @contextmanager

@@ -86,6 +86,22 @@ _TOUCHED: Final = (
 )
 
 
+def unrevised(connection: Connection, profile: str) -> list[str]:
+    """Return a profile's closed runs whose newest revision is older than a write-off or a void: a death lay between."""
+    return list(connection.execute(_UNREVISED, {"profile": profile}).scalars())
+
+
+_UNREVISED: Final = text(
+    "SELECT runs.run_id FROM decisions JOIN calls ON calls.call_id = decisions.target "
+    "JOIN runs ON runs.run_id = calls.run_id WHERE decisions.kind = 'write-off' "
+    "AND runs.profile = :profile AND runs.revision > 0 AND runs.ended_us < decisions.at_us "
+    "UNION SELECT runs.run_id FROM decisions JOIN runs ON decisions.target = runs.run_id "
+    "OR decisions.target LIKE runs.run_id || '#%' WHERE decisions.kind = 'void' "
+    "AND runs.profile = :profile AND runs.revision > 0 AND runs.ended_us < decisions.at_us "
+    "ORDER BY 1"
+)
+
+
 def story(connection: Connection, record_ref: str) -> tuple[list[Row[Any]], list[Row[Any]]]:
     """Return a record's calls, and what is written of it where none decided, over all runs, oldest first."""
     asked = select(calls).where(calls.c.record_ref == record_ref).order_by(calls.c.sent_us, calls.c.attempt)

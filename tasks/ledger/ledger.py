@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -119,12 +120,21 @@ class Ledger:
         await self.awrite(partial(call_rows.depart, call=call, standing=standing))
 
     async def end(self, call: Departure, ending: Ending, price: Price) -> None:
-        """Write how a call ended; a database that is away is waited for, since the answer comes but once."""
-        await self._patiently(partial(call_rows.end, call=call, ending=ending, price=price))
+        """Write how a call ended; a database that is away is waited for, since the answer comes but once.
+
+        What was waited for counts from when it is written: a plan made meanwhile knows only of an open question.
+        """
+
+        def work(late: bool) -> Callable[[Connection], None]:
+            told = replace(ending, ended_us=self.clock_us()) if late else ending
+            return partial(call_rows.end, call=call, ending=told, price=price)
+
+        await self._patiently(work)
 
     async def withdraw(self, call: Departure) -> None:
         """Take back a call that let no byte go."""
-        await self._patiently(partial(call_rows.withdraw, call=call, ended_us=self.clock_us()))
+        work = partial(call_rows.withdraw, call=call, ended_us=self.clock_us())
+        await self._patiently(lambda _late: work)
 
     def calls_of(self, run_id: str, refs: Sequence[str]) -> list[Row[Any]]:
         """Return a run's calls for some records, oldest first."""
@@ -312,13 +322,14 @@ class Ledger:
         """Copy the whole ledger into an SQLite file that does not exist yet; see `copying`."""
         copy_to(self._readers, path)
 
-    async def _patiently(self, work: Callable[[Connection], None]) -> None:
-        for pause in PATIENCE_S:
+    async def _patiently(self, work: Callable[[bool], Callable[[Connection], None]]) -> None:
+        """Write what `work` returns, told whether it had to wait."""
+        for place, pause in enumerate(PATIENCE_S):
             try:
-                return await self.awrite(work)
+                return await self.awrite(work(place > 0))
             except LedgerUnavailableError:
                 await asyncio.sleep(pause)
-        return await self.awrite(work)
+        return await self.awrite(work(True))
 
     # --- recovery --------------------------------------------------------------------------------------------------
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from flows.voids import void_now
 from tasks.ledger import LedgerError, RunBusyError, halts
 from tasks.ledger.decided import about_run, listed
-from tasks.ledger.doubts import Chosen, decide_all, runs_touched
+from tasks.ledger.doubts import Chosen, decide_all, runs_touched, unrevised
 from tasks.runtime import Runtime
 from tests.nights import Nights
 from tests.people import fixed, invented
@@ -54,6 +55,24 @@ def test_a_write_off_is_the_next_revision_and_the_older_one_stays_as_it_was(nigh
     page = Path(second["report"]).read_text(encoding="utf-8")
     assert all(name in page for name in behind), "the page to sign names what it rests on"
     assert night.judge().clean
+
+
+def test_a_decision_whose_process_died_before_the_revision_is_known(nights: Make) -> None:
+    night = nights()
+    night.people([*invented(2), *map(fixed, DOUBTS)])
+    run, _ = night.whole()
+
+    def waiting() -> list[str]:
+        return night.runtime.ledger.read(partial(unrevised, profile="test"))
+
+    settle(night, "resend", Chosen((night.runtime.ledger.doubts()[0].call_id,)))
+    assert waiting() == [], "no row says anything else"
+    settle(night, "write-off")
+    assert waiting() == [run.run_id]
+    assert (night.end(run)["revision"], waiting()) == (2, [])
+    void_now(night.runtime, run.run_id, "people.csv", who="Li", why="because")
+    assert waiting() == [run.run_id]
+    assert (night.end(run)["revision"], waiting()) == (3, [])
 
 
 def test_closing_again_with_nothing_new_keeps_the_revision(nights: Make) -> None:

@@ -131,3 +131,12 @@ def test_states_and_errors_have_their_exit_codes() -> None:
     assert explain(InputError("f", "p"))[0] == 4
     assert explain(RunBusyError("x"))[:2] == (1, "x")
     assert explain(ValueError("x"))[1] is None
+
+
+def test_a_long_number_typed_as_a_name_or_a_reason_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    number = "110105188812310028"
+    words = ("halt", str(tmp_path / "broken.toml"), "--who", "Li", "--why", f"wrong: {number}")
+    code, out, err = press(tmp_path, filled(tmp_path), *words, **KEYS)
+    assert (code, out) == (2, "")
+    assert "15 digits" in err
+    assert number not in err

@@ -7,6 +7,7 @@ import datetime as dt
 import multiprocessing
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,23 @@ async def test_a_late_word_does_not_open_again_what_was_decided(
     assert (row.state, row.open, row.decision) == (late.state, 0, "d1")
     assert row.outcome == (outcome or late.outcome)
     assert row.charge == late.charge, "what it cost is known"
+
+
+async def test_an_answer_that_waited_for_its_database_fences_what_was_planned_meanwhile(ledger: Ledger) -> None:
+    departing = call(ledger, taken(ledger))
+    await ledger.depart(departing)
+    answered_us, real = ledger.clock_us(), ledger.awrite
+    ledger.claim(replace(claim(2), as_of_us=answered_us + 1))
+
+    async def away(work: Any) -> Any:
+        ledger.awrite = real  # type: ignore[method-assign]
+        raise LedgerUnavailableError("away")
+
+    ledger.awrite = away  # type: ignore[method-assign]
+    await ledger.end(departing, replace(VERDICT, ended_us=answered_us), Price)
+    epoch = ledger.take("r2", caps(run_id="r2"))
+    with pytest.raises(OpenQuestionError, match="answered after this was planned"):
+        await ledger.depart(call(ledger, epoch, "c2", run_id="r2", question="qc1"))
 
 
 def test_a_run_that_was_taken_while_it_was_closed_is_left_to_its_owner(ledger: Ledger) -> None:
