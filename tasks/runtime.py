@@ -80,7 +80,6 @@ class Runtime:
         return Ledger(
             self.profile.ledger_url,
             bound_to={"endpoint": self._endpoint(), "project": account.project_id},
-            locks=self.profile.home.expanduser() / "locks",
             clock_us=self.clock_us,
         )
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from tasks.ledger import FencedError, Ledger
 from tasks.ledger.postgres import DRIFT_PER_S, ServerClock
+from tasks.runtime import Runtime
 from tests.databases import Database, File, Server
 from tests.ledger.test_ledger import VERDICT, Price, call, opened, taken
 from tests.nights import Nights
@@ -128,3 +131,22 @@ def test_a_server_and_a_file_tell_the_same_time(database: Database) -> None:
     else:
         assert ledger.clock_us() > 1_700_000_000_000_000, "the server's clock, whatever this machine thinks"
     ledger.close()
+
+
+def test_two_who_ask_at_once_agree_that_an_owner_is_dead(tmp_path: Path) -> None:
+    database = File(tmp_path)
+    ledger = opened(database)
+    dead = ledger.owner._path("dead")  # type: ignore[attr-defined]
+    dead.touch()
+    with dead.open() as another:
+        fcntl.flock(another, fcntl.LOCK_SH | fcntl.LOCK_NB)  # as whoever asks holds it, for a moment
+        assert not ledger.owner.is_alive("dead")
+    ledger.close()
+
+
+def test_profiles_that_share_a_ledger_know_each_others_owners(nights: Make, database: Database, tmp_path: Path) -> None:
+    first = nights(ledger=database.url).runtime
+    run_by = first.ledger.owner.name
+    other = Runtime(first.profile.model_copy(update={"home": tmp_path / "elsewhere"}), first.secrets)
+    assert other.ledger.owner.is_alive(run_by)
+    other.close()
