@@ -21,7 +21,7 @@ from prefect.cache_policies import NO_CACHE
 from flows.approval import asked
 from flows.close import close_run
 from flows.closing import forget_staged
-from flows.dead import serve, served
+from flows.dead import goes_on, serve, served
 from flows.forms import Order, words
 from flows.naming import call_it, run_name, today
 from flows.progress import Board
@@ -56,6 +56,7 @@ async def backfill(order: Order) -> Ended:
 
 async def night(order: Order) -> dict[str, Any]:
     """Go through a night's steps, and return the run's object."""
+    await goes_on(runtime(order.profile).ledger)
     await close_left_behind(order)
     run = await plan(order)
     if isinstance(run, str):

@@ -108,7 +108,10 @@ def forget_staged(held: Runtime) -> list[str]:
     old = held.ledger.read(partial(staged_until, profile=held.profile.name, before_us=before))
     for run in old:
         staging = held.staging(plan_of(run)["staging"])
-        chunks = staging.manifest(plan_of(run)["manifest_sha256"]).chunks
+        try:
+            chunks = staging.manifest(plan_of(run)["manifest_sha256"]).chunks
+        except Missing:  # somebody has emptied the store, or a rule of its own
+            chunks = ()
         _replace(held, run, staging, (), {*chunks, *kept_parts(run.kept_chunks, Manifest((), chunks))})
     return [run.run_id for run in old]
 

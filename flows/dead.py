@@ -48,6 +48,12 @@ def served(ledger: Ledger) -> str:
     return str(labels["ivs.run"]) if labels.get("ivs.ledger") == ledger.ledger_id else ""
 
 
+async def goes_on(ledger: Ledger) -> None:
+    """Write on a Prefect run that goes on in this process whose it is now, before anything that takes long."""
+    if served(ledger):
+        await label(owner=ledger.owner.name)
+
+
 async def mark_dead(ledger: Ledger) -> int:
     """Mark the Prefect runs of this ledger whose owner is dead, and return how many."""
     under_way = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNDER_WAY)))

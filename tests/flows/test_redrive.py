@@ -197,6 +197,17 @@ def test_a_deletion_of_chunks_that_was_cut_short_is_done_when_they_are_too_old(
     assert forget_staged(night.runtime) == []
 
 
+def test_a_staging_store_that_was_emptied_holds_no_start_back(nights: Make) -> None:
+    night = nights()
+    night.people([*invented(3), fixed("504")])
+    run, _ = night.whole()
+    for path in (night.folder / "staging").rglob("*"):
+        path.unlink() if path.is_file() else None
+    night.runtime.ledger.clock_us = lambda: run.created_us + 15 * 86_400_000_000
+    assert forget_staged(night.runtime) == [run.run_id]
+    assert forget_staged(night.runtime) == []
+
+
 def test_what_is_closed_while_somebody_takes_it_keeps_its_owner_and_its_chunks(
     nights: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,3 +30,19 @@ async def test_runs_of_dead_owners_are_marked_and_those_of_the_living_and_of_oth
     assert [server.run(one)["state"]["name"] for one in (gone, alive, other)] == ["OwnerDied", "Running", "Running"]
     for one in (alive, other):
         server.set_state(one, "COMPLETED")
+
+
+async def test_a_run_that_goes_on_names_its_new_process_before_anything_that_takes_long(
+    nights: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, written = nights().runtime.ledger, dict[str, str]()
+
+    async def label(**labels: str) -> None:
+        written.update(labels)
+
+    monkeypatch.setattr(dead, "label", label)
+    await dead.goes_on(ledger)
+    assert written == {}, "it has named no run yet"
+    monkeypatch.setattr(dead, "served", lambda _ledger: "test-20261124-1-0000")
+    await dead.goes_on(ledger)
+    assert written == {"owner": ledger.owner.name}
