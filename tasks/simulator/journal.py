@@ -50,7 +50,7 @@ class Journal:
         self._waiting: queue.SimpleQueue[tuple[list[tuple[Any, ...]], asyncio.Future[None] | None] | None] = (
             queue.SimpleQueue()
         )
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._since_us = 0
         with self._connect() as db:
             columns = ", ".join(f"{column.name} {_TYPES[str(column.type)]}" for column in fields(Entry))
             db.execute(f"CREATE TABLE IF NOT EXISTS requests ({columns})")
@@ -60,7 +60,8 @@ class Journal:
         self._thread.start()
 
     async def write(self, *entries: Entry) -> None:
-        """Write rows, and return when they are in the file."""
+        """Write rows, and return when they are in the file; what came before `clear` is forgotten."""
+        entries = tuple(entry for entry in entries if entry.received_at >= self._since_us)
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         self._waiting.put(([astuple(entry) for entry in entries], done))
@@ -77,8 +78,9 @@ class Journal:
         with self._connect() as db:
             return int(db.execute(f"SELECT count(*) FROM requests WHERE {where}", values).fetchone()[0])  # noqa: S608
 
-    def clear(self) -> None:
-        """Forget everything."""
+    def clear(self, now_us: int) -> None:
+        """Forget everything, requests that are still to be answered included."""
+        self._since_us = now_us
         with self._connect() as db:
             db.execute("DELETE FROM requests")
 

@@ -112,7 +112,7 @@ class World:
 
     def reset(self) -> None:
         """Forget requests, faults and switches; keys and project stay."""
-        self.journal.clear()
+        self.journal.clear(self.now_us())
         self.faults.replace([], time.monotonic())
         self.quota = Quota()
         self.keys = self.account.keys()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import signal
+import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -36,6 +38,17 @@ def in_flight(twin: Twin, child: subprocess.Popen[bytes], requests: int) -> None
         assert child.poll() is None
         assert time.monotonic() < ends
         time.sleep(0.02)
+
+
+def held_back(folder: Path, child: subprocess.Popen[bytes], calls: int) -> None:
+    """Wait until so many calls have been without an answer for half a second."""
+    ends = time.monotonic() + 60
+    with contextlib.closing(sqlite3.connect(folder / "home" / "ledger.sqlite", timeout=30)) as ledger:
+        counted = "SELECT count(*) FROM calls WHERE state = 'sent' AND sent_us < ?"
+        while ledger.execute(counted, (time.time_ns() // 1_000 - 500_000,)).fetchone()[0] < calls:
+            assert child.poll() is None
+            assert time.monotonic() < ends
+            time.sleep(0.05)
 
 
 def ended(folder: Path, child: subprocess.Popen[bytes]) -> dict[str, Any]:
@@ -80,14 +93,13 @@ def test_answers_that_take_too_long_are_given_up_and_in_doubt(twin: Twin, tmp_pa
     child = driver.start(tmp_path)
     in_flight(twin, child, 2)
     twin.faults({"fault": "latency", "args": {"low_s": 40, "high_s": 40}})
-    already = len(twin.journal())
-    in_flight(twin, child, already + 5)
+    held_back(tmp_path, child, 5)
     child.send_signal(signal.SIGTERM)
     began = time.monotonic()
     said = ended(tmp_path, child)
     assert time.monotonic() - began < 35, "the answers would have come after 40 s"
     assert said["stop"] == "cancelled"
-    assert 5 <= said["in_doubt"] <= driver.IN_FLIGHT
+    assert 5 <= said.get("in_doubt", 0) <= driver.IN_FLIGHT
     assert {row for row in reasons(tmp_path) if row[0] == "not_attempted"} == {("not_attempted", "cancelled")}
     found = judged(twin, tmp_path, said)
     assert found.clean, str(found)
@@ -99,8 +111,7 @@ def test_a_second_signal_ends_it_at_once_and_the_next_start_goes_on(twin: Twin, 
     child = driver.start(tmp_path)
     in_flight(twin, child, 2)
     twin.faults({"fault": "latency", "args": {"low_s": 30, "high_s": 30}})
-    already = len(twin.journal())
-    in_flight(twin, child, already + 5)
+    held_back(tmp_path, child, 5)
     child.send_signal(signal.SIGTERM)
     time.sleep(0.5)
     assert child.poll() is None, "it waits for answers"
@@ -110,14 +121,14 @@ def test_a_second_signal_ends_it_at_once_and_the_next_start_goes_on(twin: Twin, 
     said = ended(tmp_path, driver.start(tmp_path))
     assert said["stop"] == ""
     assert said["verified"] + said["in_doubt"] == RECORDS
-    assert said["in_doubt"] <= driver.IN_FLIGHT
+    assert 5 <= said["in_doubt"] <= driver.IN_FLIGHT
     found = judged(twin, tmp_path, said)
     assert found.clean, str(found)
 
 
 def test_a_window_that_closes_during_a_run_ends_it_cleanly(twin: Twin, tmp_path: Path) -> None:
     now = dt.datetime.now(ZoneInfo("Asia/Shanghai"))
-    closes = (now + dt.timedelta(seconds=12)).time().isoformat()
+    closes = (now + dt.timedelta(seconds=25)).time().isoformat()
     opens = (now - dt.timedelta(hours=3)).time().isoformat()
     prepared(twin, tmp_path, slow_s=0.5, rate_per_s={"two_factor": 4}, window={"opens": opens, "closes": closes})
     said = ended(tmp_path, driver.start(tmp_path))

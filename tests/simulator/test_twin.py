@@ -6,9 +6,11 @@ import json
 import os
 import sqlite3
 import ssl
+import time
 import urllib.error
 import urllib.request
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,18 @@ def post(twin: Twin, body: Any, *, path: str = "/v2.0/ivs-idcard-extention", **h
 
 
 ANSWERED = [fact for fact in facts() if fact.confirmed and fact.family in {"ivs", "gateway"}]
+
+
+def test_a_reset_forgets_what_is_still_held_back(twin: Twin) -> None:
+    twin.faults({"fault": "latency", "args": {"seconds": 1.5}})
+    with ThreadPoolExecutor(1) as beside:
+        held = beside.submit(post, twin, question(*fixed("1000")))
+        time.sleep(0.7)
+        twin.control("POST", "/reset")
+        assert held.result().status_code == 200
+    assert twin.journal() == []
+    assert post(twin, question(*fixed("1000"))).status_code == 200
+    assert len(twin.journal()) == 1
 
 
 @pytest.mark.parametrize("fact", ANSWERED, ids=lambda fact: f"{fact.code}-{fact.status}")
