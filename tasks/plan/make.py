@@ -10,7 +10,8 @@ from typing import Any
 
 import orjson
 
-from tasks.ledger import Claim, RunRow
+from tasks.ledger import Claim, LedgerError, RunRow
+from tasks.ledger.runs import FINISHED, plan_of
 from tasks.plan.build import Build, Items
 from tasks.plan.draft import Draft
 from tasks.plan.screen import Screen
@@ -39,12 +40,27 @@ def load_or_make(runtime: Runtime, key: PlanKey, rows: Rows) -> RunRow:
     Raises:
         InputError: from `rows`: the source can't be planned (nothing there, unreadable file, missing column).
         PriceError: no prices for the date.
+        LedgerError: the date's plan is of another size than was asked for.
     """
     found = runtime.ledger.newest_run(runtime.profile.name, runtime.profile.source.records, key.business_date)
-    if found is not None and not key.replan:
+    if found is not None and not key.replan and (key.limit or not _finished_pilot(found)):
+        _same_limit(found, key.limit)
         return found
     sequence = int(found.sequence) + 1 if found is not None else 1
     return _make(runtime, key, sequence, rows)
+
+
+def _finished_pilot(found: RunRow) -> bool:
+    """Tell whether a run was of the first rows only, and is done: a night of all rows is still to be planned."""
+    return bool(plan_of(found).get("limit", 0)) and found.state in FINISHED
+
+
+def _same_limit(found: RunRow, limit: int) -> None:
+    """Refuse to go on with a plan of other size than was asked for: a pilot must not ask everybody."""
+    planned = int(plan_of(found).get("limit", 0))
+    if limit and limit != planned:
+        size = f"the first {planned} rows" if planned else "all rows"
+        raise LedgerError(f"run {found.run_id} was planned for {size}: add --replan to plan the first {limit} rows")
 
 
 def _make(runtime: Runtime, key: PlanKey, sequence: int, rows: Rows) -> RunRow:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tasks.ledger import RunBusyError
+from flows.closing import close_now
+from tasks.ledger import LedgerError, RunBusyError
 from tasks.ledger.budget import run_scope
 from tests.nights import Nights
 from tests.people import fixed, invented
@@ -215,3 +218,29 @@ def test_a_limit_takes_the_first_rows_only(nights: Make) -> None:
     night.verify(run)
     assert sum(night.close(run).outcomes.values()) == 7
     assert len(night.twin.journal()) == 7
+
+
+def test_a_pilot_does_not_go_on_with_a_plan_of_everybody(nights: Make) -> None:
+    night = nights()
+    night.people(invented(9))
+    night.plan()
+    with pytest.raises(LedgerError, match="planned for all rows: add --replan"):
+        night.plan(limit=3)
+    pilot = night.plan(limit=3, replan=True)
+    assert night.plan(limit=3) == night.plan() == pilot
+    night.verify(pilot)
+    assert len(night.twin.journal()) == 3
+
+
+def test_a_finished_pilot_is_not_the_night(nights: Make) -> None:
+    night = nights()
+    night.people(invented(9))
+    pilot = night.plan(limit=3)
+    night.verify(pilot)
+    with tempfile.TemporaryDirectory() as folder:
+        close_now(night.runtime, pilot.run_id, Path(folder))
+    assert night.plan(limit=3).run_id == pilot.run_id, "asked for again, it is that run"
+    whole = night.plan()
+    assert (whole.sequence, night.plan().run_id) == (2, whole.run_id)
+    night.verify(whole)
+    assert len(night.twin.journal()) == 9
