@@ -20,7 +20,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flows.approval import asked
 from flows.close import close_run
-from flows.closing import forget_staged
+from flows.closing import forget_staged, forget_unclaimed
 from flows.dead import goes_on, serve, served
 from flows.forms import Order, words
 from flows.naming import call_it, run_name, today
@@ -88,6 +88,7 @@ async def close_left_behind(order: Order) -> None:
         with suppress(RunBusyError):
             await close_run(order.profile, held.ledger.run(run_id))
     await asyncio.to_thread(forget_staged, held)
+    await asyncio.to_thread(forget_unclaimed, held)
 
 
 def night_of(order: Order) -> dt.date:

@@ -33,6 +33,7 @@ from tasks.staging import Manifest, Part, Staging, keep, kept_parts, listed
 from tasks.storage import Missing
 from tasks.text import Text
 
+_RUNS_LOOKED_AT: Final = 1_000
 _DAY_US: Final = 86_400_000_000
 _STATES: Final = {
     "budget": State.STOPPED_BUDGET,
@@ -114,6 +115,20 @@ def forget_staged(held: Runtime) -> list[str]:
             chunks = ()
         _replace(held, run, staging, (), {*chunks, *kept_parts(run.kept_chunks, Manifest((), chunks))})
     return [run.run_id for run in old]
+
+
+def forget_unclaimed(held: Runtime) -> list[str]:
+    """Delete what was staged by starts that died while they planned, and return their folders.
+
+    Only where another start has claimed that run since: one that is being planned has nothing in the ledger yet.
+    """
+    claimed = {run.run_id: plan_of(run)["staging"] for run in held.ledger.runs(held.profile.name, most=_RUNS_LOOKED_AT)}
+    found = {item.key: item.key.partition("/")[0] for item in held.staged.list()}
+    lost = {folder for folder in found.values() if claimed.get(folder.rpartition("-")[0], folder) != folder}
+    for key, folder in found.items():
+        if folder in lost:
+            held.staged.delete(key)
+    return sorted(lost)
 
 
 def _replace(held: Runtime, run: RunRow, staging: Staging, now: Collection[Part], before: Collection[Part]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from flows import closing
-from flows.closing import forget_staged
+from flows.closing import forget_staged, forget_unclaimed
 from tasks.ledger import Departure, Ending, LedgerError, RunBusyError
 from tasks.ledger.budget import night_scope
 from tasks.ledger.doubts import Chosen, decide_all
@@ -266,3 +266,23 @@ def test_a_run_under_way_is_not_redriven(nights: Make) -> None:
     other.close()
     with pytest.raises(LedgerError, match="never closed"):
         night.redrive(run, "in_doubt")
+
+
+def test_what_a_start_staged_that_died_while_planning_is_deleted_once_its_run_is_planned(
+    nights: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night = nights()
+    night.people(invented(3))
+    with monkeypatch.context() as killed:
+        killed.setattr(Staging, "remove", lambda *_: None)
+        killed.setattr(night.runtime.ledger, "claim", lambda _: (_ for _ in ()).throw(OSError("killed here")))
+        with pytest.raises(OSError, match="killed here"):
+            night.plan()
+    assert (forget_unclaimed(night.runtime), chunks(night)) == ([], 1), "it may be under way"
+    run = night.plan()
+    assert chunks(night) == 2
+    (lost,) = forget_unclaimed(night.runtime)
+    assert lost.startswith(run.run_id)
+    assert (forget_unclaimed(night.runtime), chunks(night)) == ([], 1)
+    night.verify(run)
+    assert night.close(run).outcomes == {"verified": 3}
