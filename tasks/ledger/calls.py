@@ -70,11 +70,14 @@ class Ending:
 Price = Callable[[str, int], int]
 """Given a family and the month's certain calls so far, the next call's price in millionths."""
 
+UNSEEN_US: Final = 120_000_000
+"""An answer is stamped before it is committed, so a plan may not have seen one that is a little older than itself."""
+
 _GATE: Final = text(
     "SELECT epoch, stop, (SELECT value FROM switches WHERE name = 'halt') AS halt, "
     "(SELECT count(*) FROM owners WHERE owner = :owner AND ended_us IS NULL) AS lives, "
     "(SELECT max(call_id) FROM calls WHERE question = :question AND voided = 0 AND set_aside = '' AND open = 0 "
-    "AND outcome NOT IN ('', 'unreadable') AND ended_us > runs.as_of_us) AS answered "
+    "AND outcome NOT IN ('', 'unreadable') AND ended_us > runs.as_of_us - :unseen_us) AS answered "
     "FROM runs WHERE run_id = :run_id"
 )
 _INSERT: Final = text(
@@ -106,7 +109,7 @@ def depart(connection: Connection, call: Departure, standing: Standing | None = 
     Raises:
         FencedError, StoppedError, CapReachedError, OpenQuestionError: it may not; nothing is kept.
     """
-    asked = {"run_id": call.run_id, "question": call.question, "owner": call.owner}
+    asked = {"run_id": call.run_id, "question": call.question, "owner": call.owner, "unseen_us": UNSEEN_US}
     gate = connection.execute(_GATE, asked).one()
     if gate.epoch != call.epoch:
         raise FencedError(f"run {call.run_id} has a newer owner")

@@ -13,7 +13,7 @@ from typing import Any
 from tasks.ivs.client import Answer, Body, Check, IvsClient
 from tasks.ivs.errors import BodyTooLarge, NeverSent, RunStopper, TokenError
 from tasks.ledger import CapReachedError, Departure, FencedError, Ledger, OpenQuestionError, StoppedError
-from tasks.ledger.calls import anew
+from tasks.ledger.calls import UNSEEN_US, anew
 from tasks.ledger.runs import never_left
 from tasks.ledger.standing import Standing
 from tasks.media import MediaLimits
@@ -222,7 +222,8 @@ class Asker:
 
     async def _rely_on(self, row: dict[str, Any], calls: list[Any]) -> bool:
         """Rely on an answer that came after planning; what was known by then was too old to serve, or it was reused."""
-        since = [call for call in calls if call.outcome in PAID_ANSWERS and call.ended_us > self.as_of_us]
+        unseen_us = self.as_of_us - UNSEEN_US
+        since = [call for call in calls if call.outcome in PAID_ANSWERS and call.ended_us > unseen_us]
         answered = since[-1] if since else None
         if answered is not None:
             await self._never_left(row, Outcome.REUSED, "", answered.call_id)

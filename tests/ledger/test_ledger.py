@@ -168,6 +168,19 @@ async def test_an_answer_that_waited_for_its_database_fences_what_was_planned_me
         await ledger.depart(call(ledger, epoch, "c2", run_id="r2", question="qc1"))
 
 
+async def test_an_answer_that_was_being_committed_while_a_plan_was_made_fences_it(ledger: Ledger) -> None:
+    departing = call(ledger, taken(ledger))
+    await ledger.depart(departing)
+    answered_us = ledger.clock_us()
+    await ledger.end(departing, replace(VERDICT, ended_us=answered_us), Price)
+    ledger.claim(replace(claim(2), as_of_us=answered_us + 30_000_000))
+    ledger.claim(replace(claim(3), as_of_us=answered_us + 300_000_000))
+    epochs = {name: ledger.take(name, caps(run_id=name)) for name in ("r2", "r3")}
+    with pytest.raises(OpenQuestionError, match="answered after this was planned"):
+        await ledger.depart(call(ledger, epochs["r2"], "c2", run_id="r2", question="qc1"))
+    await ledger.depart(call(ledger, epochs["r3"], "c3", run_id="r3", question="qc1"))
+
+
 def test_a_run_that_was_taken_while_it_was_closed_is_left_to_its_owner(ledger: Ledger) -> None:
     before = taken(ledger)
     words: dict[str, Any] = {"state": "completed", "revision": 1, "closing": "", "now_us": 1}

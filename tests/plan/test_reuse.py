@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from tasks.plan.reuse import Known, Past, still_serves
 from tasks.records import PAID_ANSWERS, Outcome
@@ -58,5 +59,7 @@ def test_a_verdict_without_time_left_is_asked_again_and_the_others_are_not(night
     night = nights(policy={"reverify_days": {"verified": 365, "mismatch": 0}})
     night.people([*invented(3), *invented(2, code="2001")])
     night.night()
+    yesterday = text("UPDATE calls SET sent_us = sent_us - :day, ended_us = ended_us - :day")
+    night.runtime.ledger.write(lambda connection: connection.execute(yesterday, {"day": DAY}))
     _, found = night.night(replan=True)
     assert found.outcomes == {"reused": 3, "mismatch": 2}

@@ -118,8 +118,9 @@ class Server:
         return list(self.call("POST", "/task_runs/filter", wanted))
 
     def newest(self, name: str) -> dict[str, Any] | None:
-        """Return the newest run of a flow."""
-        wanted = {"flows": {"name": {"any_": [name]}}, "sort": "START_TIME_DESC", "limit": 1}
+        """Return the newest run of a flow, of those that are more than a plan of some schedule."""
+        begun = {"state": {"type": {"not_any_": ["SCHEDULED"]}}}
+        wanted = {"flows": {"name": {"any_": [name]}}, "flow_runs": begun, "sort": "START_TIME_DESC", "limit": 1}
         return next(iter(self.call("POST", "/flow_runs/filter", wanted)), None)
 
     def press(self, deployment: str, parameters: dict[str, Any]) -> str:

@@ -181,7 +181,8 @@ async def test_an_answer_too_old_to_serve_is_not_relied_on_where_anothers_call_w
         old = asker._departure(row | {"question": "q1", "operation": "id2_text", "family": "two_factor"}, 0)
         old = replace(old, month=asker.month_of(ledger.clock_us()))
         await ledger.depart(old)
-        await ledger.end(old, Ending("answered", "verdict", "certain", 1, outcome="mismatch"), asker.prices.at)
+        long_ago = asker.as_of_us - 300_000_000
+        await ledger.end(old, Ending("answered", "verdict", "certain", long_ago, outcome="mismatch"), asker.prices.at)
         under_way = anew(old, call_id="under way", attempt=2, sent_us=1)
         await ledger.depart(under_way)
         waits = asyncio.ensure_future(asked.one())
