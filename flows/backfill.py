@@ -180,8 +180,3 @@ def ended(run: RunRow) -> dict[str, Any]:
     """Return the object of a run that had ended before."""
     found: dict[str, Any] = orjson.loads(run.closing)
     return found
-
-
-def open_runtime(profile: str) -> Runtime:
-    """Return the process's runtime for a profile."""
-    return runtime(profile)
