@@ -34,6 +34,7 @@ from tasks.ledger.doubts import unrevised
 from tasks.ledger.runs import FINISHED, plan_of, stop
 from tasks.plan import PlanKey, load_or_make, recent_rows
 from tasks.records import Record, RejectedRow, State
+from tasks.records.inputs import Inputs
 from tasks.report import plan_markdown
 from tasks.runtime import Runtime, runtime
 from tasks.text import Text
@@ -120,8 +121,8 @@ async def _plan_task(profile: str, date: dt.date, limit: int, replan: bool) -> t
     key = PlanKey(date, limit=limit, replan=replan)
     source = held.profile.source
 
-    def rows() -> Iterator[list[Record | RejectedRow]]:
-        return ingest.read_profile(held.records, source, date, recent_rows(held, date, source.recent_nights))
+    def rows(told: Inputs) -> Iterator[list[Record | RejectedRow]]:
+        return ingest.read_profile(held.records, source, date, recent_rows(held, date, source.recent_nights), told)
 
     await asyncio.to_thread(held.check_ledger)
     try:

@@ -270,6 +270,7 @@ def _facts(held: Runtime, run: RunRow, found: Reconciled, revision: int, state: 
     )
     facts.repeats = held.ledger.read(partial(repeats.of_run, run_id=run.run_id))
     facts.voided = found.voided
+    facts.inputs = plan.get("inputs", {})
     return facts
 
 

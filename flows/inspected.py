@@ -118,7 +118,7 @@ def _print_first(console: Console, report: SourceReport, text: Text) -> None:
     table = _table(text, "first", ("file", "row", "column", "problem"))
     found = [*report.unreadable, *(problem for item in report.files for problem in item.first)]
     for one in found[:MOST]:
-        table.add_row(*map(_line, (one.file, one.row or "", one.column, one.problem)))
+        table.add_row(*map(_line, (one.file, one.row or "", one.column, text.problem(one.problem))))
     console.print(table if found else text("inspect.sound"))
 
 

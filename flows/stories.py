@@ -105,7 +105,8 @@ def _row_of(held: Runtime, run: RunRow, row: dict[str, Any], calls: list[Any], u
     names = ("source_file", "source_row", "performed_check", "required_check", "rule", "duplicate_of", "relied_on_run")
     told_of = {"run_id": run.run_id, "business_date": run.business_date.isoformat(), "revision": run.revision}
     ends = {"outcome": str(end.outcome), "verdict": end.verdict, "reason": end.reason, "points_to": end.points_to}
-    return told_of | {name: row[name] for name in names} | ends
+    where = {"reason_column": end.reason_column, "reason_detail": end.reason_detail}
+    return told_of | {name: row[name] for name in names} | ends | where
 
 
 def _place(row: dict[str, Any], text: Text) -> str:
@@ -132,6 +133,8 @@ def _end(row: dict[str, Any], text: Text) -> str:
     if row["verdict"] and row["verdict"] != row["outcome"]:
         parts.append(text.known("outcome", row["verdict"]))
     parts += [text.known("reason", row["reason"])] if row["reason"] else []
+    where = f"{row['reason_column']}: " if row["reason_column"] else ""
+    parts += [where + text.problem(row["reason_detail"])] if row["reason_detail"] else []
     parts += [row[name] for name in ("duplicate_of", "relied_on_run", "points_to") if row[name]]
     return " · ".join(parts)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, NoReturn, TypeVar
@@ -143,9 +144,24 @@ def mask_number(number: str) -> str:
     return number[:6] + "*" * (len(number) - 10) + number[-4:]
 
 
-def mask_name(name: str) -> str:
-    """Return a name with all but its first character hidden: ``张*``, ``阿***``."""
-    return name[:1] + "*" * min(max(len(name) - 1, 0), 3)
+def mask_name(name: str, *, whole: bool = False) -> str:
+    """Return a name with all but its first character hidden, or all of it: ``张*``, ``阿***``, ``**``."""
+    return ("*" if whole else name[:1]) + "*" * min(max(len(name) - 1, 0), 3)
+
+
+_LONG_NUMBER: Final = re.compile(r"\d{9,}[xX]?")
+_MOMENT: Final = re.compile(r"20\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])([01]\d|2[0-3])[0-5]\d([0-5]\d)?")
+
+
+def shown(text: str) -> str:
+    """Return a heading, or a file's name, as it may be printed: on one line, no long number readable but a time."""
+    plain = "".join(letter for letter in text.strip()[:200] if letter.isprintable())
+    return _LONG_NUMBER.sub(_unless_a_moment, plain)
+
+
+def _unless_a_moment(found: re.Match[str]) -> str:
+    number = found[0]
+    return number if _MOMENT.fullmatch(number) else f"{number[:4]}{'*' * (len(number) - 4)}"
 
 
 _RUNS_AS_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from functools import cache
 from typing import Any, Final, Literal
@@ -10,6 +11,8 @@ from tasks.settings.load import CONFIGS
 
 Language = Literal["zh", "en", "both"]
 LANGUAGES: Final[tuple[Language, ...]] = ("zh", "en")
+
+_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
 
 
 @cache
@@ -41,6 +44,17 @@ class Text:
     def lines(self, key: str, **values: Any) -> list[str]:
         """Return a sentence once per language, for places where each has a line of its own."""
         return list(dict.fromkeys(catalogue(part)[key].format(**values) for part in self._parts))
+
+    def problem(self, sentence: str) -> str:
+        """Return what a reader or a rule says is wrong; the sentence itself where nobody has translated it.
+
+        The catalogue has it under the sentence with ``{}`` for each number.
+        """
+        key = f"problem.{_NUMBER.sub('{}', sentence)}"
+        if key not in catalogue("zh"):
+            return sentence
+        numbers = _NUMBER.findall(sentence)
+        return " ".join(dict.fromkeys(catalogue(part)[key].format(*numbers) for part in self._parts))
 
     def known(self, part: str, name: str) -> str:
         """Return the text of ``part.name``, or the name itself where there is none (a code of the provider)."""

@@ -64,7 +64,7 @@ class Nights:
         key = PlanKey(**({"business_date": dt.date(2026, 11, 24)} | over))
         held = self.runtime
         return load_or_make(
-            held, key, lambda: ingest.read_profile(held.records, held.profile.source, key.business_date)
+            held, key, lambda told: ingest.read_profile(held.records, held.profile.source, key.business_date, told=told)
         )
 
     def verify(self, run: Any, during: Callable[[Night], None] | None = None) -> Night:

@@ -59,3 +59,13 @@ def test_both_shows_chinese_first() -> None:
 
 def test_an_input_error_names_file_row_and_column() -> None:
     assert str(InputError("a.csv", "no such column", row=3, column="客户号")).startswith("a.csv")
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [("440524188001010014.csv", "4405**************.csv"), ("core_20261124220000.csv", "core_20261124220000.csv")],
+)
+def test_an_input_error_shows_no_number_that_a_file_is_named_after(key: str, told: str) -> None:
+    """It reaches Prefect as the reason of a stop."""
+    error = InputError(key, "the file is empty")
+    assert (error.file, str(error)) == (told, f"{told}: the file is empty")

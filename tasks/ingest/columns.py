@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tasks.ingest.errors import InputError
+from tasks.privacy import shown
 
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "customer_no": (
@@ -66,7 +67,6 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 REQUIRED: Final = ("customer_no",)
 _REMARK: Final = re.compile(r"[(\[【].*?[)\]】]")
-_LONG_NUMBER: Final = re.compile(r"\d{9,}[xX]?")
 _LOOSE: Final = re.compile(r"[\s_*:\-\u200b\ufeff]+")
 
 
@@ -133,9 +133,3 @@ def _check_mapping(file: str, mapping: Mapping[str, str]) -> None:
 def _folded(heading: str) -> str:
     plain = unicodedata.normalize("NFKC", heading[:200])
     return _LOOSE.sub("", _REMARK.sub("", plain)).casefold() or plain.casefold()
-
-
-def shown(text: str) -> str:
-    """Return a heading, or a file's name, as it may be printed: on one line, and no long number in it readable."""
-    plain = "".join(letter for letter in text.strip()[:200] if letter.isprintable())
-    return _LONG_NUMBER.sub(lambda found: f"{found[0][:4]}{'*' * (len(found[0]) - 4)}", plain)

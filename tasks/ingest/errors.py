@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tasks.privacy import shown
+
 
 class InputError(Exception):
     """An input, or the whole source, can not be read: which file, row and column, what to do; never a value."""
@@ -9,8 +11,8 @@ class InputError(Exception):
     def __init__(self, file: str, problem: str, *, row: int | None = None, column: str = "") -> None:
         where = f", row {row}" if row is not None else ""
         which = f", column {column}" if column else ""
-        super().__init__(f"{file}{where}{which}: {problem}")
-        self.file = file
+        self.file = shown(file)  # its name may be somebody's number
+        super().__init__(f"{self.file}{where}{which}: {problem}")
         self.row = row
         self.column = column
         self.problem = problem

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from tasks.ingest.columns import shown
 from tasks.ingest.errors import IncompleteError, InputError
 from tasks.ingest.pinned import PinnedInput
 from tasks.ingest.source import columns_of, pin_complete, pin_source, records_of, table_of
+from tasks.privacy import shown
 from tasks.records import Record, RejectedRow
 from tasks.records.layout import Layout
 from tasks.settings import Source
@@ -111,7 +111,7 @@ def inspect_source(
         try:
             files.append(_inspect(store, item, source, layout))
         except InputError as error:
-            unreadable.append(Problem(shown(error.file), error.row, error.column, error.problem))
+            unreadable.append(Problem(error.file, error.row, error.column, error.problem))
     return SourceReport(store.uri, tuple(files), tuple(unreadable), incomplete)
 
 

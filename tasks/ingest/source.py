@@ -20,8 +20,9 @@ from tasks.ingest.rows import TEMPLATE_FIELDS, record_of
 from tasks.ingest.table import BadRow, Table
 from tasks.ingest.unpack import bare, unpacked
 from tasks.ingest.xlsx import read_xlsx
-from tasks.privacy import Personal
+from tasks.privacy import Personal, shown
 from tasks.records import Outcome, Reason, Record, RejectedRow
+from tasks.records.inputs import UNREADABLE, Inputs, Reading
 from tasks.records.layout import Layout
 from tasks.settings import Source
 from tasks.storage import Store
@@ -48,7 +49,7 @@ def read_source(
 
 
 def read_profile(
-    store: Store, source: Source, on: dt.date, recent: Sequence[int] = ()
+    store: Store, source: Source, on: dt.date, recent: Sequence[int] = (), told: Inputs | None = None
 ) -> Iterator[list[Record | RejectedRow]]:
     """Yield the rows of a profile's source for a business date; see `read_source`.
 
@@ -57,13 +58,14 @@ def read_profile(
         source: the profile's section.
         on: the business date.
         recent: the rows of earlier nights, for `rows_within_pct`.
+        told: takes how each input was read.
 
     Raises:
         IncompleteError: also where the source is not what its control file says, empty, or far from `recent`.
     """
     layout = Layout(**source.layout.model_dump())
     rows = 0
-    for batch in read_inputs(store, pin_complete(store, source, layout, on), source, layout):
+    for batch in read_inputs(store, pin_complete(store, source, layout, on), source, layout, told):
         rows += len(batch)
         yield batch
     check_total(store.uri, rows, recent, within_pct=source.rows_within_pct)
@@ -87,17 +89,22 @@ def pin_complete(store: Store, source: Source, layout: Layout, on: dt.date) -> l
 
 
 def read_inputs(
-    store: Store, inputs: Sequence[PinnedInput], source: Source, layout: Layout = _PLAIN
+    store: Store,
+    inputs: Sequence[PinnedInput],
+    source: Source,
+    layout: Layout = _PLAIN,
+    told: Inputs | None = None,
 ) -> Iterator[list[Record | RejectedRow]]:
     """Yield the rows of pinned inputs in batches of up to 5,000; see `read_source`.
 
     An input that can't be read becomes one withheld row, as does the rest of one that breaks off; unless the profile
     says otherwise, a control file names it, or there is no other.
     """
+    told = told or Inputs()
     failed: list[InputError] = []
     batch: list[Record | RejectedRow] = []
     for item in inputs:
-        for row in _read_or_withheld(store, item, source, layout, failed):
+        for row in _read_or_withheld(store, item, source, layout, failed, told):
             batch.append(row)
             if len(batch) >= TOGETHER:
                 yield batch
@@ -109,13 +116,17 @@ def read_inputs(
 
 
 def _read_or_withheld(
-    store: Store, item: PinnedInput, source: Source, layout: Layout, failed: list[InputError]
+    store: Store, item: PinnedInput, source: Source, layout: Layout, failed: list[InputError], told: Inputs
 ) -> Iterator[Record | RejectedRow]:
-    rows = 0
+    rows, begun = 0, False
     try:
-        for row in read_input(store, item, source, layout):
-            rows += 1
-            yield row
+        with table_of(store, item, source, layout) as table:
+            columns = columns_of(item.key, table, source, layout)
+            begun = True
+            told.read(item.key, shown(item.key), reading_of(table))
+            for row in records_of(item.key, table, columns, layout):
+                rows += 1
+                yield row
         check_rows(item, rows)
     except (IncompleteError, ReplacedError):
         raise
@@ -123,20 +134,23 @@ def _read_or_withheld(
         if source.control.file or source.bad_files == "stop":
             raise
         failed.append(error)
+        if not begun:
+            told.read(item.key, shown(item.key), Reading(UNREADABLE))
         place = Record(item.key, error.row or 0, Personal(""))
         yield RejectedRow(place, Outcome.WITHHELD, Reason.UNREADABLE_FILE, error.column, error.problem)
 
 
-def read_input(
-    store: Store, item: PinnedInput, source: Source, layout: Layout = _PLAIN
-) -> Iterator[Record | RejectedRow]:
-    """Yield one input's rows; blank ones are left out. See `read_source`."""
-    with table_of(store, item, source, layout) as table:
-        yield from records_of(item.key, table, columns_of(item.key, table, source, layout), layout)
+def reading_of(table: Table) -> Reading:
+    """Return how a table was read."""
+    if not table.delimiter:
+        return Reading(table.form, table.encoding)
+    marked = table.guessed and table.encoding in {"utf-8-sig", "utf-16"}
+    known_by = "mark" if marked else "bytes" if table.guessed else "profile"
+    return Reading(table.form, table.encoding.removesuffix("-sig"), known_by, table.delimiter)
 
 
 def records_of(file: str, table: Table, columns: Columns, layout: Layout = _PLAIN) -> Iterator[Record | RejectedRow]:
-    """Yield a table's rows as records or rejected rows."""
+    """Yield a table's rows as records or rejected rows; blank ones are left out."""
     for number, row in table.rows:
         if isinstance(row, BadRow) or any(row):
             found = record_of(file, number, row, columns, layout)

@@ -91,7 +91,7 @@ class Build:
 
     def _prepare(self, item: Record | RejectedRow, conflict: str) -> _Kept | _Willing:
         if isinstance(item, RejectedRow):
-            return _Kept(self._row(item.record) | turned_away(item.outcome, item.reason, item.column))
+            return _Kept(self._row(item.record) | turned_away(item.outcome, item.reason, item.column, item.detail))
         record = with_grounds(item, self.profile.policy)
         choice = choose(record, self.profile.policy, self.on)
         row = self._row(record)
@@ -114,7 +114,8 @@ class Build:
     def _asked(self, item: _Willing, screened: Screened) -> _Asked | _Kept:
         check = item.choice.check
         if screened.reason is not None:
-            return _Kept(item.row | turned_away(Outcome.REJECTED, screened.reason, screened.column), check.value)
+            told = turned_away(Outcome.REJECTED, screened.reason, screened.column, screened.detail)
+            return _Kept(item.row | told, check.value)
         asked = questions(item.record, check, screened.media, self._options(item.record), self.names)
         item.row.update(performed_check=check.value, question=asked[0], media_note="; ".join(screened.notes))
         return _Asked(item.record, item.choice, item.row, screened, asked)

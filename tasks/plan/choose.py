@@ -17,8 +17,11 @@ GROUNDS: Final = ("purpose", "legal_basis", "consent_ref")
 FACE_AGE: Final = 14
 """Under this age a face is not processed without more."""
 
-Kept = tuple[Outcome, Reason, str]
-"""Why a record is not asked: what becomes of it, the reason, and the column concerned."""
+_EMPTY: Final = "empty"
+_UNKNOWN: Final = "no word that the policy knows"
+
+Kept = tuple[Outcome, Reason, str, str]
+"""Why a record is not asked: what becomes of it, the reason, the column concerned, and what is wrong there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,29 +72,30 @@ def _reasons(record: Record, check: Operation, policy: Policy, on: dt.date) -> I
     yield from _unknown_words(record, policy)
     yield from _unfit(record, check, policy)
     if policy.withhold_rare_names and "rare_name" in record.warnings:
-        yield Outcome.WITHHELD, Reason.RARE_NAME, "name"
+        yield Outcome.WITHHELD, Reason.RARE_NAME, "name", ""
     if lacking := _without_basis(record, check, policy):
-        yield Outcome.WITHHELD, Reason.NO_LEGAL_BASIS, lacking
-    if _too_young(record, check, policy, on):
-        yield Outcome.WITHHELD, Reason.MINOR, "id_number"
+        yield Outcome.WITHHELD, Reason.NO_LEGAL_BASIS, lacking, _EMPTY
+    if young := _too_young(record, check, policy, on):
+        yield Outcome.WITHHELD, Reason.MINOR, "id_number", young
 
 
 def _unknown_words(record: Record, policy: Policy) -> Iterator[Kept]:
     """Yield columns that decide the check and say something policy doesn't know: a guess might check too little."""
     if policy.obey_required_check and record.required_check and record.required_check not in CHECKS:
-        yield Outcome.REJECTED, Reason.BAD_DATA, "required_check"
+        yield Outcome.REJECTED, Reason.BAD_DATA, "required_check", _UNKNOWN
     if policy.risk_levels and record.risk_level not in policy.risk_levels:
-        yield Outcome.REJECTED, Reason.BAD_DATA, "risk_level"
+        yield Outcome.REJECTED, Reason.BAD_DATA, "risk_level", _UNKNOWN if record.risk_level else _EMPTY
 
 
 def _unfit(record: Record, check: Operation, policy: Policy) -> Iterator[Kept]:
     facts = OPERATIONS[check]
     if facts.video and not policy.video_checks:
-        yield Outcome.REJECTED, Reason.BAD_DATA, "required_check"
+        yield Outcome.REJECTED, Reason.BAD_DATA, "required_check", "the profile has video checks off"
     if facts.card and "residence_permit" in record.warnings:  # its data are given as text only (reference 1.4)
-        yield Outcome.REJECTED, Reason.UNSUPPORTED_DOCUMENT, "id_type"
+        yield Outcome.REJECTED, Reason.UNSUPPORTED_DOCUMENT, "id_type", "a residence permit has no check by its picture"
     if lacking := unfit_column(record, check):
-        yield Outcome.REJECTED, Reason.MEDIA_MISSING if lacking in MEDIA_COLUMNS else Reason.BAD_DATA, lacking
+        reason = Reason.MEDIA_MISSING if lacking in MEDIA_COLUMNS else Reason.BAD_DATA
+        yield Outcome.REJECTED, reason, lacking, dict(record.problems).get(lacking, _EMPTY)
 
 
 def unfit_column(record: Record, check: Operation) -> str:
@@ -120,16 +124,17 @@ def _without_basis(record: Record, check: Operation, policy: Policy) -> str:
     return "impact_assessment" if faces and not policy.impact_assessment else ""
 
 
-def _too_young(record: Record, check: Operation, policy: Policy, on: dt.date) -> bool:
-    """Tell whether a person is under age; where the law on faces applies, an age that nobody knows is too."""
+def _too_young(record: Record, check: Operation, policy: Policy, on: dt.date) -> str:
+    """Tell why a person counts as under age: where the law on faces applies, an age that nobody knows does too."""
     faces = policy.face_law and _is_three_factor(check)
     least = max(policy.minimum_age, FACE_AGE) if faces else policy.minimum_age
     if not least:
-        return False
+        return ""
     born = birth_date(record.id_number.reveal()) if record.id_number else None
     if born is None:
-        return faces
-    return on.year - born.year - ((on.month, on.day) < (born.month, born.day)) < least
+        return "an age that nobody knows" if faces else ""
+    age = on.year - born.year - ((on.month, on.day) < (born.month, born.day))
+    return f"younger than {least}" if age < least else ""
 
 
 def _is_three_factor(check: Operation) -> bool:

@@ -17,6 +17,7 @@ from tasks.plan.draft import Draft
 from tasks.plan.screen import Screen
 from tasks.plan.seen import Seen
 from tasks.pricing import estimate, month_of
+from tasks.records.inputs import Inputs
 from tasks.runtime import Runtime
 from tasks.staging import Manifest
 
@@ -31,7 +32,8 @@ class PlanKey:
     replan: bool = False
 
 
-Rows = Callable[[], Iterable[Items]]
+Rows = Callable[[Inputs], Iterable[Items]]
+"""Yields a source's rows in batches, and tells how its inputs are read."""
 
 
 def load_or_make(runtime: Runtime, key: PlanKey, rows: Rows) -> RunRow:
@@ -68,7 +70,7 @@ def _make(runtime: Runtime, key: PlanKey, sequence: int, rows: Rows) -> RunRow:
     as_of = runtime.ledger.clock_us()
     run_id = _run_id(runtime, key, sequence)
     staging = runtime.staging(f"{run_id}-{runtime.new_id()[:6]}")
-    covers = _covers(runtime, key)
+    covers, inputs = _covers(runtime, key), Inputs()
     home = profile.home.expanduser()
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     with Seen(home) as seen:
@@ -84,13 +86,13 @@ def _make(runtime: Runtime, key: PlanKey, sequence: int, rows: Rows) -> RunRow:
             as_of_us=as_of,
         )
         try:
-            build.take(_first(rows(), key.limit))
+            build.take(_first(rows(inputs), key.limit))
             manifest, hashed = draft.finish()
         except BaseException:
             staging.remove(draft.staged())  # names and numbers of a plan that will never be claimed
             raise
     summary = _summary(runtime, draft, manifest, staging.write_manifest(manifest), staging.folder, as_of)
-    summary["limit"] = key.limit
+    summary |= {"limit": key.limit, "inputs": inputs.summary(draft.files)}
     plan_hash = hashlib.sha256(f"{hashed}|{summary['estimate']['worst']}".encode()).hexdigest()
     claimed = runtime.ledger.claim(
         Claim(

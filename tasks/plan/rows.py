@@ -10,6 +10,7 @@ from typing import Any, Final
 from tasks.plan.reuse import Known
 from tasks.privacy import mask_name, mask_number
 from tasks.records import Outcome, Record
+from tasks.records.rare import PROPOSED, hint
 from tasks.staging import ROW_TEXT
 
 _LONG_TERM: Final = frozenset({"长期", "长期有效", "永久", "long-term", "long term"})
@@ -18,14 +19,19 @@ _FOREVER: Final = dt.date(9999, 12, 31)
 
 
 def row_of(record: Record, ref: str, *, on: dt.date, expiring_days: int, rule_version: str) -> dict[str, Any]:
-    """Return the row with everything the input told; disposition and check are still empty."""
+    """Return the row with everything the input told; disposition and check are still empty.
+
+    Of a name its first character is told, or its rare one, and never both.
+    """
     row: dict[str, Any] = dict.fromkeys(ROW_TEXT, "")
+    name = record.name.reveal() if record.name else ""
+    rare = hint(name)
     row.update(
         record_ref=ref,
         source_file=record.source_file,
         source_row=record.source_row,
         customer_no=record.customer_no.reveal(),
-        name_masked=mask_name(record.name.reveal()) if record.name else "",
+        name_masked=mask_name(name, whole=bool(rare)) if name else "",
         id_type=record.id_type,
         id_masked=mask_number(record.id_number.reveal()) if record.id_number else "",
         id_valid_to=record.id_valid_to,
@@ -40,13 +46,15 @@ def row_of(record: Record, ref: str, *, on: dt.date, expiring_days: int, rule_ve
         cost_centre=record.cost_centre,
         required_check=record.required_check,
         rule_version=rule_version,
+        warnings="; ".join(one for one in record.warnings if PROPOSED not in one),
+        name_hint=rare,
     )
     return row
 
 
-def turned_away(outcome: Outcome, reason: str, column: str) -> dict[str, Any]:
-    """Return what a row says that is not asked, and why."""
-    return {"disposition": outcome.value, "reason": str(reason), "reason_column": column}
+def turned_away(outcome: Outcome, reason: str, column: str, detail: str) -> dict[str, Any]:
+    """Return what a row says that is not asked, and why; `detail` is a sentence that holds nothing of the row."""
+    return {"disposition": outcome.value, "reason": str(reason), "reason_column": column, "reason_detail": detail}
 
 
 def before(known: Known | None) -> dict[str, Any]:

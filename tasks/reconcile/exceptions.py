@@ -30,6 +30,8 @@ def exception_rows(result: Mapping[str, Any], text: Text, today: dt.date) -> lis
     """
     kind = str(result["verdict"] if result["outcome"] == Outcome.REUSED else result["outcome"])
     raised = [_row(result, text, today, kind, str(result["reason"]))] if kind in CLASSES else []
+    for row in raised:
+        row.update(reason_column=result["reason_column"], detail=_detail(result, text))
     if result["id_expiry_status"] == "expired":
         raised.append(_row(result, text, today, EXPIRED, str(result["id_valid_to"])))
     if result["conflict_with"]:
@@ -44,6 +46,8 @@ def _row(result: Mapping[str, Any], text: Text, today: dt.date, kind: str, reaso
     return {
         "exception_no": f"E-{result['record_ref']}-{kind}",
         "record_ref": result["record_ref"],
+        "source_file": result["source_file"],
+        "source_row": result["source_row"],
         "customer_no": result["customer_no"],
         "org_code": result["org_code"],
         "risk_level": result["risk_level"],
@@ -52,11 +56,21 @@ def _row(result: Mapping[str, Any], text: Text, today: dt.date, kind: str, reaso
         "first_seen": first_seen,
         "days_open": max((today - dt.date.fromisoformat(first_seen)).days, 0),
         "reason": reason,
+        "reason_column": "",
+        "detail": "",
         "suggested_action": text("action.written_off" if reason == Reason.WRITTEN_OFF else f"action.{kind}"),
         **dict.fromkeys(
             ("assignee", "due_by", "disposition", "evidence_ref", "handled_by", "handled_at", "reviewed_by"), ""
         ),
     }
+
+
+def _detail(result: Mapping[str, Any], text: Text) -> str:
+    """Return what is wrong and what is odd about a row, as people read it."""
+    problems = [str(result[name]) for name in ("reason_detail", "name_hint")]
+    odd = str(result["warnings"]).split("; ") if result["warnings"] else []
+    told = [*map(text.problem, filter(None, problems)), *(text(f"warning.{one}") for one in odd)]
+    return " · ".join(told)
 
 
 def _priority(kind: str, risk_level: str) -> str:

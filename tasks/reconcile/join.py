@@ -19,6 +19,8 @@ _COPIED: Final = (
     "rule_version", "duplicate_of", "previous_outcome", "previous_at", "legal_basis", "consent_ref",
     "cost_centre", "media_note", "conflict_with",
 )  # fmt: skip
+_TOLD_SINCE: Final = ("warnings", "name_hint")
+"""Columns that a plan staged by an older version does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class End:
     verdict: str = ""
     reason: str = ""
     reason_column: str = ""
+    reason_detail: str = ""
     code: str = ""
     at: str = ""
     call: Call | None = None
@@ -67,16 +70,18 @@ def end_of(row: Mapping[str, Any], calls: list[Call], unsent: Call | None, stop:
     if disposition == "duplicate":
         return End(Outcome.DUPLICATE)
     if disposition != "ask":
-        return End(disposition, reason=str(row["reason"]), reason_column=str(row["reason_column"]))
+        where, detail = str(row["reason_column"]), str(row.get("reason_detail", ""))
+        return End(disposition, reason=str(row["reason"]), reason_column=where, reason_detail=detail)
     return _end_of_asked(calls, unsent, stop, other)
 
 
 def result_row(row: Mapping[str, Any], end: End, facts: Facts) -> dict[str, Any]:
-    """Return a row of the results table, with `conflict_with` besides, which only exceptions tell."""
+    """Return a row of the results table, with `conflict_with` and `name_hint` besides, which only exceptions tell."""
     charge, micros = charge_of(end.calls)
     call = end.call
     due = next_due(end, facts.reverify_days)
     result: dict[str, Any] = {name: row[name] for name in _COPIED}
+    result.update({name: row.get(name, "") for name in _TOLD_SINCE})
     result.update(
         run_id=facts.run_id,
         business_date=facts.business_date.isoformat(),
@@ -86,6 +91,7 @@ def result_row(row: Mapping[str, Any], end: End, facts: Facts) -> dict[str, Any]
         verdict=end.verdict,
         reason=end.reason,
         reason_column=end.reason_column,
+        reason_detail=end.reason_detail,
         provider_code=end.code,
         similarity=call.similarity if call else "",
         verified_at="" if end.reason == Reason.WRITTEN_OFF else end.at,

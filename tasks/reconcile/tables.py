@@ -16,7 +16,15 @@ from tasks.privacy import defuse
 from tasks.records.contracts import Contract
 from tasks.text import Text
 
-WIDE: Final = {"suggested_action": 48, "outcome_label": 26, "source_file": 22, "record_ref": 20, "exception_no": 34}
+WIDE: Final = {
+    "suggested_action": 48,
+    "detail": 48,
+    "reason_detail": 32,
+    "outcome_label": 26,
+    "source_file": 22,
+    "record_ref": 20,
+    "exception_no": 34,
+}
 
 
 class TableFiles:

@@ -67,6 +67,7 @@ class CostFacts:
     rows: list[dict[str, Any]] = field(default_factory=list)
     repeats: Repeats = NONE
     voided: int = 0
+    inputs: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def bracket(self) -> tuple[Decimal, Decimal]:

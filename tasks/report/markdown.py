@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tasks.report.facts import CostFacts, Line
+from tasks.report.inputs import could_be_big5, how_read
 from tasks.report.page import duration, money
 from tasks.text import Text
 
@@ -105,9 +106,21 @@ def plan_markdown(run: Any, plan: Mapping[str, Any], text: Text) -> str:
             "",
             *([f"{text('plan.kept')}:", *kept, ""] if kept else []),
             *([f"{text('plan.noted')}:", *noted, ""] if noted else []),
+            *_inputs(plan.get("inputs", {}), text),
             f"{text('report.price')}: {plan['price_version']} — {plan['price_source']}",
         ]
     )
+
+
+def _inputs(inputs: Mapping[str, Any], text: Text) -> list[str]:
+    """Return how many inputs were read in each way; their names may be personal, and stand in the report only."""
+    kinds = inputs.get("kinds", [])
+    told = [f"- {how_read(kind, text)}: {kind['files']:,}" for kind in kinds]
+    return [f"{text('inputs.title')}:", *told, *_big5(inputs, text), ""] if kinds else []
+
+
+def _big5(inputs: Mapping[str, Any], text: Text) -> list[str]:
+    return ["", f"> {text('inspect.big5')}"] if could_be_big5(inputs) else []
 
 
 def _decided(facts: CostFacts, text: Text) -> list[str]:

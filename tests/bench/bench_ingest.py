@@ -114,7 +114,7 @@ WRITERS: dict[str, Callable[[Path, int], None]] = {
 def read(folder: Path, form: str, how: str) -> int:
     """Read one file; return its rows."""
     from tasks.ingest import pin
-    from tasks.ingest.source import read_input, table_of
+    from tasks.ingest.source import read_inputs, table_of
     from tasks.settings import Source
     from tasks.storage.folder import FolderStore
 
@@ -122,7 +122,7 @@ def read(folder: Path, form: str, how: str) -> int:
     item = pin(store, [FORMS[form]])[0]
     source = Source(records="bench", include=("*",))
     if how == "records":
-        return sum(1 for _ in read_input(store, item, source))
+        return sum(map(len, read_inputs(store, [item], source)))
     with table_of(store, item, source) as table:
         return sum(1 for _ in table.rows)
 

@@ -64,7 +64,7 @@ def planned(held: Runtime) -> Any:
     for place in range(RECORDS):
         held.media.put(f"{place}.jpg", picture(place, place))
     write_records(held, PEOPLE)
-    rows = lambda: ingest.read_source(held.records, held.profile.source)  # noqa: E731
+    rows = lambda _told: ingest.read_source(held.records, held.profile.source)  # noqa: E731
     return load_or_make(held, PlanKey(dt.date(2026, 11, 24)), rows)
 
 

@@ -31,7 +31,7 @@ def main(folder: Path, *, again: bool = False) -> None:
     date = dt.date(2026, 11, 24)
     last = held.ledger.newest_run(profile.name, profile.source.records, date)
     key = PlanKey(date, replan=again and last is not None and last.state == "completed" and last.sequence == 1)
-    run = load_or_make(held, key, lambda: ingest.read_profile(held.records, profile.source, date))
+    run = load_or_make(held, key, lambda told: ingest.read_profile(held.records, profile.source, date, told=told))
     asyncio.run(verify(held, run))
     out = folder / "out"
     out.mkdir(exist_ok=True)

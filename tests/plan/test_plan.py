@@ -203,7 +203,7 @@ def test_a_plan_that_breaks_off_leaves_no_names_in_the_store(nights: Make) -> No
     staging = night.folder / "staging"
     seen: list[int] = []
 
-    def breaks_off() -> Any:
+    def breaks_off(_told: Any) -> Any:
         for place, batch in enumerate(ingest.read_source(night.runtime.records, night.profile.source)):
             if place == 5:
                 seen.append(len([path for path in staging.rglob("*") if path.is_file()]))

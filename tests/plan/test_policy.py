@@ -92,15 +92,23 @@ def test_no_face_is_sent_without_its_grounds_where_the_law_applies(record: Recor
 def test_a_level_that_needs_a_face_is_rejected_without_one() -> None:
     found = choose(replace(ONE, risk_level="高"), Policy(rules=(FACE,)), ON)
     assert found.check is Operation.ID3_TEXT_FACE
-    assert found.kept_back == ("rejected", "media_missing", "face_key")
+    assert found.kept_back == ("rejected", "media_missing", "face_key", "empty")
 
 
 @pytest.mark.parametrize(
     ("record", "policy", "wanted"),
     [
-        ({"required_check": "id2-text"}, {}, ("rejected", "bad_data", "required_check")),
+        (
+            {"required_check": "id2-text"},
+            {},
+            ("rejected", "bad_data", "required_check", "no word that the policy knows"),
+        ),
         ({"required_check": "id2-text"}, {"obey_required_check": False}, None),
-        ({"risk_level": "hgih"}, {"risk_levels": ("high",)}, ("rejected", "bad_data", "risk_level")),
+        (
+            {"risk_level": "hgih"},
+            {"risk_levels": ("high",)},
+            ("rejected", "bad_data", "risk_level", "no word that the policy knows"),
+        ),
         ({"risk_level": "high"}, {"risk_levels": ("high",)}, None),
     ],
 )
@@ -131,7 +139,12 @@ def test_faces_need_every_ground_and_an_age(record: Any, policy: Any, column: st
 def test_an_age_that_nobody_knows_is_too_young_for_a_face() -> None:
     policy = Policy(face_law=True, impact_assessment="PIA-1", default_check=Operation.ID3_IMAGE_FACE, **GROUNDS)
     record = replace(ONE, id_number=None, face_key=Personal("f"), card_front_key=Personal("c"))
-    assert choose(with_grounds(record, policy), policy, ON).kept_back == ("withheld", "minor", "id_number")
+    assert choose(with_grounds(record, policy), policy, ON).kept_back == (
+        "withheld",
+        "minor",
+        "id_number",
+        "an age that nobody knows",
+    )
 
 
 def test_what_a_row_says_of_its_grounds_stands_before_the_profile() -> None:

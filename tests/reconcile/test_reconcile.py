@@ -170,7 +170,7 @@ def test_tables_are_the_same_in_every_form_and_nothing_in_them_runs(tmp_path: Pa
         table.write(good(3))
         table.write(good(2))
     read = pa.parquet.read_table(tmp_path / "results.parquet")
-    assert read.schema.metadata[b"schema_version"] == b"2"
+    assert read.schema.metadata[b"schema_version"] == b"3"
     with (tmp_path / "results.csv").open(encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     sheet = CalamineWorkbook.from_path(str(tmp_path / "results.xlsx")).get_sheet_by_name("results").to_python()

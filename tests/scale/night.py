@@ -75,7 +75,7 @@ def profile(folder: Path) -> Profile:
 def planned(held: Runtime, *, told: Callable[[int], None] = lambda _rows: None, **over: Any) -> Any:
     """Return the run of the population, planned now or found; `told` hears how many rows were read."""
 
-    def rows() -> Iterator[Any]:
+    def rows(_inputs: Any) -> Iterator[Any]:
         read = 0
         for batch in ingest.read_source(held.records, held.profile.source):
             yield batch

@@ -202,7 +202,7 @@ class World:
         """Plan a date, in a process of its own; a second plan is over the same people."""
         held = self.lived(Life(self.new_id()[:20]))
         rows = self.records()
-        runs = [load_or_make(held, PlanKey(date, replan=place > 0), lambda: [rows]) for place in range(count)]
+        runs = [load_or_make(held, PlanKey(date, replan=place > 0), lambda _told: [rows]) for place in range(count)]
         held.close()
         return runs
 

@@ -1,0 +1,47 @@
+"""How the inputs of a plan were read: each while they are few, and counted by how they were read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+NAMED: Final = 20
+"""Inputs that are told one by one; of more only how many were read in each way."""
+
+UNREADABLE: Final = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One way of reading a file; `known_by` tells where the encoding is known from: mark, bytes, profile or form."""
+
+    form: str
+    encoding: str = ""
+    known_by: str = "form"
+    delimiter: str = ""
+
+
+class Inputs:
+    """Takes inputs as they are read, and tells of them what a plan remembers; its size has a bound."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, tuple[str, Reading]] = {}
+        self._kinds: Counter[Reading] = Counter()
+
+    def read(self, key: str, shown: str, reading: Reading) -> None:
+        """Take an input that was opened; `shown` is its key as it may be printed."""
+        self._kinds[reading] += 1
+        if sum(self._kinds.values()) <= NAMED:
+            self._first[key] = (shown, reading)
+
+    def summary(self, rows: Mapping[str, int]) -> dict[str, Any]:
+        """Return what a plan remembers: `kinds` always, `files` where all can be named; `rows` are counted by key."""
+        kinds = [asdict(kind) | {"files": count} for kind, count in self._kinds.most_common()]
+        if sum(self._kinds.values()) > NAMED:
+            return {"files": [], "kinds": kinds}
+        files = [
+            {"file": shown, "rows": rows.get(key, 0)} | asdict(reading) for key, (shown, reading) in self._first.items()
+        ]
+        return {"files": files, "kinds": kinds}
