@@ -64,9 +64,13 @@ async def asked(held: Runtime, run: RunRow) -> bool:
 
 
 def form_of(run: RunRow, card: str) -> type[Approval]:
-    """Return the form for one plan: it takes no other plan's hash, and shows the plan's card."""
+    """Return the form for one plan: it takes no other plan's hash, and shows the plan's card.
+
+    The hash stands there in groups, as it is typed: in one piece it is wider than the dialog.
+    """
     shown = run.plan_hash[:HASH_SHOWN]
     asked_for = Approval.model_fields["plan_hash"]
     exact = Field(title=asked_for.title, description=asked_for.description, pattern=f"^{shown}$")
     form = create_model("Approval", __base__=Approval, plan_hash=(str, exact))
-    return form.with_initial_data(description=card)
+    groups = [run.plan_hash[place : place + HASH_SHOWN] for place in range(0, len(run.plan_hash), HASH_SHOWN)]
+    return form.with_initial_data(description=card.replace(run.plan_hash, " ".join(groups)))

@@ -23,6 +23,7 @@ from flows.close import close_run
 from flows.closing import forget_staged, forget_unclaimed
 from flows.dead import goes_on, serve, served
 from flows.forms import Order, words
+from flows.joining import joined
 from flows.naming import call_it, run_name, today
 from flows.progress import Board
 from flows.states import Ended, ends
@@ -65,10 +66,16 @@ async def night(order: Order) -> dict[str, Any]:
     await serve(runtime(order.profile).ledger, run)
     if run.state in FINISHED:
         return ended(run)
-    cap = await approve(order.profile, run)
+    held = runtime(order.profile)
+    return await joined(held.ledger, run.run_id, partial(finish, order.profile, run), Text(held.profile.language))
+
+
+async def finish(profile: str, run: RunRow) -> dict[str, Any]:
+    """Have a run approved, asked and closed; return its object."""
+    cap = await approve(profile, run)
     if cap is not None:
-        await ask(order.profile, run, cap)
-    return await close_run(order.profile, run)
+        await ask(profile, run, cap)
+    return await close_run(profile, run)
 
 
 async def close_left_behind(order: Order) -> None:

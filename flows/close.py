@@ -44,6 +44,16 @@ async def close_run(profile: str, run: RunRow) -> dict[str, Any]:
     return await _close_task(profile, run.run_id)
 
 
+async def close_again(profile: str, run_id: str) -> bool:
+    """Write a run's next revision after a decision; False for another profile's run, or one that closes itself."""
+    held = runtime(profile)
+    run = await asyncio.to_thread(held.ledger.run, run_id)
+    if run.profile != held.profile.name or (run.owner and held.ledger.owner.is_alive(run.owner)):
+        return False
+    await close_run(profile, run)
+    return True
+
+
 @task(name="reconcile and report", task_run_name=words("step.close"), persist_result=False, cache_policy=NO_CACHE)
 async def _close_task(profile: str, run_id: str) -> dict[str, Any]:
     held = runtime(profile)

@@ -15,7 +15,7 @@ from prefect.client.schemas.objects import State as FlowState
 from prefect.client.schemas.objects import StateType
 from pydantic import Field
 
-from flows.close import close_run
+from flows.close import close_again
 from flows.forms import Form, Name, ProfileName, Reason, RunId, words
 from flows.naming import run_name
 from flows.states import Ended
@@ -56,10 +56,11 @@ async def settle(order: Settle) -> Ended:
     held = runtime(order.profile)
     settled = await asyncio.to_thread(decided, held, order)
     touched = await asyncio.to_thread(held.ledger.read, partial(runs_touched, call_ids=settled))
-    revised = [await _revised(held, order, run_id) for run_id in touched] if order.decision == "write-off" else []
+    wanted = touched if order.decision == "write-off" else []
+    revised = [run_id for run_id in wanted if await close_again(order.profile, run_id)]
     text, name = Text(held.profile.language), held.profile.name
     await card("in-doubt", name, doubts_markdown(await asyncio.to_thread(held.ledger.doubts), name, text), name)
-    data = {"decision": order.decision, "call_ids": settled, "revised": [run_id for run_id in revised if run_id]}
+    data = {"decision": order.decision, "call_ids": settled, "revised": revised}
     message = "\n".join(text.lines("desk.settled", count=len(settled), left=len(held.ledger.doubts())))
     return FlowState(type=StateType.COMPLETED, name="Settled", message=message, data=data)
 
@@ -75,12 +76,3 @@ def decided(held: Runtime, order: Settle) -> list[str]:
     chosen = Chosen(tuple(order.call_ids), order.run_id or "")
     decision = Decision(order.decision, "", order.name, order.reason, held.ledger.clock_us())
     return [row.call_id for row in held.ledger.write(partial(decide_all, chosen=chosen, order=decision))]
-
-
-async def _revised(held: Runtime, order: Settle, run_id: str) -> str:
-    """Write a run's next revision; one that is under way closes itself."""
-    run = await asyncio.to_thread(held.ledger.run, run_id)
-    if run.profile != held.profile.name or (run.owner and held.ledger.owner.is_alive(run.owner)):
-        return ""
-    await close_run(order.profile, run)
-    return run_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sqlite3
@@ -14,12 +15,16 @@ from unittest.mock import patch
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows.close import close
+from flows.deploy import Registered, _automate
 from tests.conftest import Twin
 from tests.crash import driver
 from tests.crash.test_flow_kill import as_toml
 from tests.judge import Judgement, judge
-from tests.prefect.server import ROOT, Server, Worker, deploy
+from tests.prefect.server import AUTOMATIONS, ROOT, Server, Worker, deploy
 
 
 @pytest.fixture(scope="session")
@@ -72,10 +77,27 @@ class House:
             child.wait(180)
         return child
 
-    def deployed(self, flow: Any, entrypoint: str) -> str:
-        """Register one of our flows for this house, and return the deployment's id."""
+    def deployed(self, flow: Any, entrypoint: str, name: str = "") -> str:
+        """Register one of our flows for this house, under the house's name or another; return the deployment's id."""
         with patch.dict(os.environ, {"IVS_BACKFILL_CHOICES": self.name}):
-            return deploy(self.server, flow, entrypoint, self.folder.name, self.environment)
+            return deploy(self.server, flow, entrypoint, name or self.folder.name, self.environment)
+
+    def automated(self, **instead: Any) -> Registered:
+        """Register configs/automations.yaml as `deploy` does, with this house's `close`.
+
+        Args:
+            instead: by the name of an automation, without its `ivs-`: another `within`, in seconds.
+        """
+        self.deployed(close, "flows/close.py:close")
+        wanted = yaml.safe_load(yaml.safe_dump(AUTOMATIONS).replace("close/close", f"close/{self.folder.name}"))
+        for one in wanted:
+            one["trigger"]["within"] = instead.get(
+                one["name"].removeprefix("ivs-").replace("-", "_"), one["trigger"]["within"]
+            )
+        done = Registered("tests", [self.name])
+        with temporary_settings({PREFECT_API_URL: self.server.api}):
+            asyncio.run(_automate(wanted, done))
+        return done
 
     @property
     def out(self) -> dict[str, Any]:

@@ -18,8 +18,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[2]
 PREFECT = str(Path(sys.executable).with_name("prefect"))
+AUTOMATIONS: list[dict[str, Any]] = yaml.safe_load((ROOT / "configs" / "automations.yaml").read_text(encoding="utf-8"))[
+    "automations"
+]
 PATIENCE_S = 120
 
 
@@ -57,6 +62,7 @@ class Server:
             "DO_NOT_TRACK": "1",
             "PREFECT_CLI_PROMPT": "false",
             "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": "0.5",
+            "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "1",
             "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT1S",
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
             "PREFECT_WORKER_QUERY_SECONDS": "0.5",
@@ -123,14 +129,15 @@ class Server:
         wanted = {"flows": {"name": {"any_": [name]}}, "flow_runs": begun, "sort": "START_TIME_DESC", "limit": 1}
         return next(iter(self.call("POST", "/flow_runs/filter", wanted)), None)
 
-    def press(self, deployment: str, parameters: dict[str, Any]) -> str:
-        """Run a deployment, as the UI's button does, and return the flow run's id."""
-        wanted = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+    def press(self, deployment: str, parameters: dict[str, Any], due: dt.datetime | None = None) -> str:
+        """Run a deployment, as the UI's button does or a schedule that was due then, and return the flow run's id."""
+        when = {"state_details": {"scheduled_time": due.isoformat()}} if due else {}
+        wanted = {"parameters": parameters, "state": {"type": "SCHEDULED", **when}}
         return str(self.call("POST", f"/deployments/{deployment}/create_flow_run", wanted)["id"])
 
-    def set_state(self, flow_run: str, kind: str, name: str | None = None) -> dict[str, Any]:
+    def set_state(self, flow_run: str, kind: str, name: str | None = None, *, force: bool = False) -> dict[str, Any]:
         """Propose a state, as the UI's Retry and Cancel do."""
-        wanted = {"state": {"type": kind, "name": name, "message": "by a person in the UI"}, "force": False}
+        wanted = {"state": {"type": kind, "name": name, "message": "by a person in the UI"}, "force": force}
         return dict(self.call("POST", f"/flow_runs/{flow_run}/set_state", wanted))
 
     def heartbeat(self, flow_run: str) -> None:
@@ -146,6 +153,16 @@ class Server:
         now = dt.datetime.now(dt.UTC).isoformat()
         event = {"event": "prefect.flow-run.heartbeat", "occurred": now, "resource": resource, "related": related}
         self.call("POST", "/events", [event | {"id": str(uuid4()), "payload": {}}])
+
+    def events(self, name: str, flow_run: str) -> list[dict[str, Any]]:
+        """Return a flow run's events of a name."""
+        about = {"event": {"name": [name]}, "resource": {"id": [f"prefect.flow-run.{flow_run}"]}}
+        return list(self.call("POST", "/events/filter", {"filter": about, "limit": 50})["events"])
+
+    def forget_automations(self) -> None:
+        """Delete what automations there are: they would act on the runs of other tests."""
+        for one in self.call("POST", "/automations/filter", {}):
+            self.call("DELETE", f"/automations/{one['id']}")
 
     def ended(self, flow_run: str | UUID, patience_s: float = PATIENCE_S) -> dict[str, Any]:
         """Wait for a run's final state."""
@@ -190,6 +207,8 @@ def deploy(server: Server, flow: Any, entrypoint: str, name: str, environment: d
         "path": str(ROOT),
         "entrypoint": entrypoint,
         "work_pool_name": "tests",
+        "concurrency_limit": 1,
+        "concurrency_options": {"collision_strategy": "ENQUEUE"},
         "parameter_openapi_schema": parameter_schema(flow).model_dump_for_openapi(),
         "enforce_parameter_schema": True,
         "job_variables": {"env": environment, "working_dir": str(ROOT)},
@@ -224,3 +243,15 @@ def end(child: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> None:
         except subprocess.TimeoutExpired:
             os.killpg(child.pid, signal.SIGKILL)
             child.wait()
+
+
+def pids_of(flow_run: str) -> list[int]:
+    """Return the processes that run a flow run."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if f"PREFECT__FLOW_RUN_ID={flow_run}".encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found

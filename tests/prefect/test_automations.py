@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-import asyncio
+import datetime as dt
 import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
-import yaml
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.backfill import backfill
-from flows.close import close
-from flows.deploy import Registered, _automate
+from flows.progress import THROTTLED
 from tasks.records import State
 from tests.conftest import Twin
 from tests.people import invented
 from tests.prefect.conftest import House
-from tests.prefect.server import ROOT, Server, Worker, until
+from tests.prefect.server import AUTOMATIONS, Server, Worker, pids_of, until
 from tests.prefect.webhook import webhook
 
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+MISSING_S = 10
 ENTRY = "flows/backfill.py:backfill"
 ORDER = {"order": {"profile": "crash", "business_date": "2026-11-24"}}
-FILE = yaml.safe_load((ROOT / "configs" / "automations.yaml").read_text(encoding="utf-8"))["automations"]
+
+
+@pytest.fixture(autouse=True)
+def forgotten(server: Server) -> Iterator[None]:
+    yield
+    server.forget_automations()
 
 
 @pytest.fixture
@@ -38,44 +45,29 @@ def told(server: Server) -> Iterator[list[dict[str, Any]]]:
         yield messages
 
 
-def registered(server: Server, house: House, *, within_s: float = 95) -> Registered:
-    """Register the file as `deploy` does, with this house's `close`; a shorter wait for heartbeats in tests."""
-    house.deployed(close, "flows/close.py:close")
-    text = (
-        yaml.safe_dump(FILE)
-        .replace("close/close", f"close/{house.folder.name}")
-        .replace("within: 95", f"within: {within_s}")
-    )
-    done = Registered("tests", [house.name])
-    with temporary_settings({PREFECT_API_URL: server.api}):
-        asyncio.run(_automate(yaml.safe_load(text), done))
-    return done
-
-
 def test_an_approval_that_expires_is_closed_and_everybody_is_told(
     server: Server, worker: Worker, told: list[dict[str, Any]], twin: Twin, tmp_path: Path
 ) -> None:
     house = House(server, twin, tmp_path, 40, 400, money={"approve_above": "1.00", "approve_within_hours": 0.0006})
-    done = registered(server, house)
+    done = house.automated()
     assert not done.left_out
-    assert len(done.automations) == len(FILE)
+    assert len(done.automations) == len(AUTOMATIONS)
     flow_run = server.press(house.deployed(backfill, ENTRY), ORDER)
     assert server.ended(flow_run)["state"]["type"] == "FAILED"
     run = until(lambda: server.newest("close"), "nothing is closed")
     assert server.ended(run["id"])["state"]["name"] == "StoppedNotApproved", server.logs(run["id"])
     assert twin.journal() == []
     until(lambda: len(told) >= 3, f"nobody is told: {told}")
-    said = "\n".join(str(one["text"]) for one in told)
-    assert "waits for approval" in said
-    assert "StoppedNotApproved" in said
-    assert not [word for person in invented(40) for word in person if word in said]
+    assert said_by(told, "waits for approval")
+    assert said_by(told, "StoppedNotApproved")
+    assert not personal(told)
 
 
 def test_a_machine_that_dies_leaves_a_run_that_is_found_dead_and_goes_on(
     server: Server, worker: Worker, twin: Twin, tmp_path: Path
 ) -> None:
     house = House(server, twin, tmp_path, 240, 60)
-    registered(server, house, within_s=10)
+    house.automated(dead_run=10)
     flow_run = server.press(house.deployed(backfill, ENTRY), ORDER)
     until(lambda: len(twin.journal()) >= 40, "no calls are made")
     worker.stop(signal.SIGKILL)
@@ -90,21 +82,69 @@ def test_a_machine_that_dies_leaves_a_run_that_is_found_dead_and_goes_on(
     assert found.clean, found
 
 
+def test_a_night_that_is_late_missing_or_throttled_is_told(
+    server: Server, worker: Worker, told: list[dict[str, Any]], twin: Twin, tmp_path: Path
+) -> None:
+    """The file's own triggers, but for the 26 hours without a night, which are ten seconds here."""
+    house = House(server, twin, tmp_path, 90, 200)
+    house.automated(tell_missing=MISSING_S)
+    worker.stop()
+    midnight = dt.datetime.now(SHANGHAI).replace(hour=0, minute=30) - dt.timedelta(days=2)
+    flow_run = server.press(house.deployed(backfill, ENTRY, "nightly"), {"order": {"profile": house.name}}, midnight)
+    until(lambda: said_by(told, "is a worker there?"), f"nobody is told of a late run: {told}")
+
+    twin.control("PUT", "/quota", {"limit": 30, "window_s": 1, "burst": 1})
+    worker.start()
+    run = server.ended(flow_run)
+    assert run["name"] == f"backfill · {house.name} · {midnight.date()} · 90 条 records", "the date it was due"
+    assert house.judge().clean
+    assert len([row for row in twin.journal() if row["billed"]]) == 90
+
+    (sent, *_) = until(lambda: server.events(THROTTLED, flow_run), "the flow does not say that it is throttled")
+    assert sent["payload"].keys() == {"refused", "run_id"}
+    assert not said_by(told, "throttled for long"), "one such minute is no news"
+    again = [sent | {"id": str(uuid4()), "occurred": dt.datetime.now(dt.UTC).isoformat()} for _ in range(9)]
+    server.call("POST", "/events", again)
+    until(lambda: said_by(told, "throttled for long"), f"nobody is told of ten such minutes: {told}")
+
+    ran = dt.datetime.fromisoformat(run["start_time"]).timestamp()
+    missing = until(lambda: [at for at in said_by(told, "no nightly run") if at > ran], "nobody misses the next night")
+    assert missing[0] >= ran + MISSING_S - 1, "a night that began is not missing"
+    assert not personal(told)
+
+
+def test_a_run_called_dead_that_lives_is_joined_by_its_second_start(
+    server: Server, worker: Worker, twin: Twin, tmp_path: Path
+) -> None:
+    house = House(server, twin, tmp_path, 400, 40)
+    house.automated()
+    flow_run = server.press(house.deployed(backfill, ENTRY), ORDER)
+    until(lambda: len(twin.journal()) >= 40, "no calls are made")
+    server.set_state(flow_run, "CRASHED", "Crashed", force=True)
+    until(lambda: any("ending as it ends" in line for line in server.logs(flow_run)), "no second start waits")
+    asked = len(twin.journal())
+    run = server.ended(flow_run)
+    assert (run["state"]["name"], run["run_count"]) == ("Completed", 2), (run["state"], server.logs(flow_run))
+    assert asked < len(twin.journal()) == 400, "asked by the first, while the second waited"
+    until(lambda: not pids_of(flow_run), "a process is left")
+    assert server.run(flow_run)["state"]["name"] == "Completed"
+    assert house.judge().clean
+
+
 def test_every_end_of_a_run_counts_as_a_sign_of_life() -> None:
-    (dead,) = [one for one in FILE if one["name"] == "ivs-dead-run"]
+    (dead,) = [one for one in AUTOMATIONS if one["name"] == "ivs-dead-run"]
     ends = {"".join(word.capitalize() for word in state.value.split("_")) for state in State} - {"Planned", "Running"}
     assert {f"prefect.flow-run.{name}" for name in ends | {"Suspended", "Crashed", "Cancelled"}} <= {
         *dead["trigger"]["expect"]
     }
 
 
-def pids_of(flow_run: str) -> list[int]:
-    """Return the processes that run a flow run."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if f"PREFECT__FLOW_RUN_ID={flow_run}".encode() in path.read_bytes():
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
-    return found
+def said_by(told: list[dict[str, Any]], words: str) -> list[float]:
+    """Return the moments of the messages that say something."""
+    return [one["at"] for one in told if words in one["text"]]
+
+
+def personal(told: list[dict[str, Any]]) -> list[str]:
+    """Return what is personal in the messages."""
+    said = "\n".join(str(one["text"]) for one in told)
+    return [word for person in invented(400) for word in person if word in said]

@@ -19,10 +19,11 @@ from tests.prefect.server import Server, Worker
 WORD = {"profile": "demo", "decision": "write-off", "reason": "the bill shows none", "name": "checker"}
 
 
-def test_doubts_are_written_off_in_the_ui_and_the_run_gets_its_next_revision(
+def test_doubts_are_written_off_and_a_run_is_made_void_in_the_ui_and_each_gets_its_next_revision(
     server: Server, worker: Worker, twin: Twin, tmp_path: Path
 ) -> None:
     from flows.settle import settle
+    from flows.void import void
 
     house = House(server, twin, tmp_path, 60, 400)
     twin.faults({"fault": "reset_after", "match": {"nth": [20, 40]}})
@@ -31,9 +32,17 @@ def test_doubts_are_written_off_in_the_ui_and_the_run_gets_its_next_revision(
     order = WORD | {"profile": house.name, "run_id": first["run_id"]}
     run = server.ended(server.press(house.deployed(settle, "flows/settle.py:settle"), {"order": order}))
     assert (run["state"]["name"], run["state"]["message"]) == ("Settled", "2 calls settled, 0 still wait")
-    revised = tmp_path / "results" / first["run_id"] / f"r{first['revision'] + 1}" / "results.parquet"
-    outcomes = pq.read_table(revised).column("outcome").to_pylist()
+    results = tmp_path / "results" / first["run_id"]
+    outcomes = pq.read_table(results / "r2" / "results.parquet").column("outcome").to_pylist()
     assert (outcomes.count("failed"), outcomes.count("verified")) == (2, 58)
+
+    order = {name: text for name, text in order.items() if name != "decision"}
+    run = server.ended(server.press(house.deployed(void, "flows/void.py:void"), {"order": order}))
+    assert run["state"]["name"] == "Voided", run["state"]
+    assert run["state"]["message"] == "void: 60 calls; next revisions written: 1"
+    assert set(pq.read_table(results / "r3" / "results.parquet").column("voided").to_pylist()) == {"yes"}
+    shown = server.artifacts(run["id"])[f"results-{house.name}"]
+    assert not [word for person in invented(60) for word in person if word in str(shown)]
     assert house.judge().clean
 
 

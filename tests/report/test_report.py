@@ -126,4 +126,5 @@ def test_markdown_shows_totals_links_and_references_only() -> None:
 
 def test_money_and_time_are_told_as_people_tell_them() -> None:
     assert [money(n) for n in (0, 1_234_567_890_000, 1_234_500)] == ["0.00", "1,234,567.89", "1.2345"]
+    assert duration(65, Text("both")) == "1 min 5 s", "units are said once"
     assert [duration(s, Text("en")) for s in (5, 65, 28_800)] == ["5 s", "1 min 5 s", "8 h 0 min"]
