@@ -30,7 +30,7 @@ from flows.states import Ended, ends
 from flows.telling import card, to_its_end, until_heard
 from tasks import ingest
 from tasks.approve import approved_cap
-from tasks.ledger import RunBusyError, RunRow
+from tasks.ledger import RunBusyError, RunRow, StoppedError
 from tasks.ledger.doubts import unrevised
 from tasks.ledger.runs import FINISHED, plan_of, stop
 from tasks.plan import PlanKey, load_or_make, recent_rows
@@ -58,23 +58,25 @@ async def backfill(order: Order) -> Ended:
 
 async def night(order: Order) -> dict[str, Any]:
     """Go through a night's steps, and return the run's object."""
-    await goes_on(runtime(order.profile).ledger)
+    since_us = await goes_on(runtime(order.profile).ledger)
     await close_left_behind(order)
     run = await plan(order)
     if isinstance(run, str):
         return stopped_input(order, run)
-    await serve(runtime(order.profile).ledger, run)
+    await serve(runtime(order.profile).ledger, run, since_us)
     if run.state in FINISHED:
         return ended(run)
     held = runtime(order.profile)
-    return await joined(held.ledger, run.run_id, partial(finish, order.profile, run), Text(held.profile.language))
+    return await joined(
+        held.ledger, run.run_id, partial(finish, order.profile, run, since_us), Text(held.profile.language)
+    )
 
 
-async def finish(profile: str, run: RunRow) -> dict[str, Any]:
+async def finish(profile: str, run: RunRow, since_us: int) -> dict[str, Any]:
     """Have a run approved, asked and closed; return its object."""
     cap = await approve(profile, run)
     if cap is not None:
-        await ask(profile, run, cap)
+        await ask(profile, run, cap, since_us)
     return await close_run(profile, run)
 
 
@@ -166,16 +168,19 @@ async def approve(profile: str, run: RunRow) -> int | None:
     return cap
 
 
-async def ask(profile: str, run: RunRow, cap_micros: int) -> None:
-    """Ask the provider until nothing is open or the run is stopped; a signal stops it cleanly."""
+async def ask(profile: str, run: RunRow, cap_micros: int, since_us: int) -> None:
+    """Ask the provider until nothing is open or the run is stopped; a signal stops it cleanly.
+
+    A run that was cancelled since this start was first made asks nothing: a new press goes on with it.
+    """
     with Board(runtime(profile), run) as board:
 
         def begins(night: Night) -> None:
             board.watch(night)
             stop_on_signals(night)
 
-        with to_its_end():
-            await verify(profile, run, cap_micros, board.show, ready=begins)
+        with to_its_end(), suppress(StoppedError):
+            await verify(profile, run, cap_micros, board.show, ready=begins, since_us=since_us)
 
 
 def stopped_input(order: Order, problem: str) -> dict[str, Any]:

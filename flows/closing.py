@@ -20,7 +20,7 @@ import orjson
 from tasks.ledger import RunBusyError, RunRow, repeats
 from tasks.ledger.budget import run_scope
 from tasks.ledger.decided import about_run
-from tasks.ledger.runs import LEAVING, NOTHING_STAGED, finish, kept, plan_of, staged_until
+from tasks.ledger.runs import LEAVING, NOTHING_STAGED, finish, kept, plan_of, staged_until, stopped_for
 from tasks.ledger.spans import seconds_asking
 from tasks.reconcile import Reconciled, reconcile
 from tasks.reconcile.tables import TableFiles
@@ -192,8 +192,8 @@ def _finish(held: Runtime, run: RunRow, state: State, summary: dict[str, Any]) -
 
 def state_of(run: RunRow, found: Reconciled) -> State:
     """Return how a run ended: stopped for its reason, or completed, with exceptions where a person is needed."""
-    if run.stop:
-        return _STATES.get(run.stop, State.STOPPED_CANCELLED)
+    if run.stop or (stopped_for(run) and found.outcomes["not_attempted"]):
+        return _STATES.get(stopped_for(run), State.STOPPED_CANCELLED)
     if found.outcomes["not_attempted"]:
         return State.STOPPED_CANCELLED
     needs = any(found.outcomes[outcome] for outcome in NEEDS_A_PERSON)

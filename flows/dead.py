@@ -7,7 +7,7 @@ called `OwnerDied`, and not `Crashed`, so that no automation starts again what t
 from __future__ import annotations
 
 import datetime as dt
-from typing import Final
+from typing import Any, Final
 
 from prefect import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
@@ -29,29 +29,36 @@ class StartedTooOftenError(Exception):
     """One Prefect run has been started again and again: something ends its process each time."""
 
 
-async def serve(ledger: Ledger, run: RunRow) -> None:
-    """Write on this Prefect run which run it serves, and mark those whose process is dead.
+async def serve(ledger: Ledger, run: RunRow, since_us: int) -> None:
+    """Write on this Prefect run which run it serves and since when, and mark those whose process is dead.
 
     Raises:
         StartedTooOftenError: an automation starts a crashed run again; it must not do so for ever.
     """
     if (flow_run.run_count or 0) > MOST_STARTS:
         raise StartedTooOftenError(f"started {flow_run.run_count} times: find out what ends its process")
-    await label(profile=run.profile, run=run.run_id, ledger=ledger.ledger_id, owner=ledger.owner.name)
+    ours = {"ledger": ledger.ledger_id, "owner": ledger.owner.name}
+    await label(profile=run.profile, run=run.run_id, since=str(since_us), **ours)
     await told(mark_dead(ledger))
 
 
 def served(ledger: Ledger) -> str:
     """Return the run that this Prefect run served before it was retried, resumed or started again; empty at first."""
-    context = FlowRunContext.get()
-    labels = context.flow_run.labels if context is not None and context.flow_run is not None else {}
-    return str(labels["ivs.run"]) if labels.get("ivs.ledger") == ledger.ledger_id else ""
+    return str(_labels(ledger).get("ivs.run", ""))
 
 
-async def goes_on(ledger: Ledger) -> None:
-    """Write on a Prefect run that goes on in this process whose it is now, before anything that takes long."""
+async def goes_on(ledger: Ledger) -> int:
+    """Return when this Prefect run first began, by the ledger's clock; one that goes on now belongs to this process."""
     if served(ledger):
         await label(owner=ledger.owner.name)
+    return int(str(_labels(ledger).get("ivs.since", ledger.clock_us())))
+
+
+def _labels(ledger: Ledger) -> dict[str, Any]:
+    """Return what this Prefect run has written on itself, if it was for this ledger."""
+    context = FlowRunContext.get()
+    labels = context.flow_run.labels if context is not None and context.flow_run is not None else {}
+    return labels if labels.get("ivs.ledger") == ledger.ledger_id else {}
 
 
 async def mark_dead(ledger: Ledger) -> int:

@@ -8,6 +8,7 @@ run's results get their next revision. Pressed again it goes on with what is lef
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import partial
 from typing import Literal
 
@@ -22,10 +23,9 @@ from flows.naming import run_name, today
 from flows.progress import Board
 from flows.states import Ended, ends
 from flows.telling import to_its_end
-from tasks.ledger import LedgerError, RunBusyError, RunRow, redrives
+from tasks.ledger import LedgerError, RunBusyError, RunRow, StoppedError, redrives
 from tasks.ledger.budget import run_scope
 from tasks.ledger.decided import Decision
-from tasks.ledger.runs import stop
 from tasks.records import Family
 from tasks.records.money import to_micros
 from tasks.runtime import Runtime, runtime
@@ -63,11 +63,12 @@ async def redrive(order: Redrive) -> Ended:
         order: 选择批次与记录，填写姓名与原因 · which records, who orders it, and why
     """
     text = Text(runtime(order.profile).profile.language)
+    since_us = runtime(order.profile).ledger.clock_us()
     run_id, count, cap = await _choose_task(order)
     run = await asyncio.to_thread(runtime(order.profile).ledger.run, run_id)
     if not count:
         return ends(ended(run), text)
-    await ask_again(order, run, cap)
+    await ask_again(order, run, cap, since_us)
     return ends(await close_run(order.profile, run), text)
 
 
@@ -97,8 +98,8 @@ def choose(held: Runtime, order: Redrive) -> tuple[str, int, int]:
     return run.run_id, len(chosen), min(so_far + worst, to_micros(held.profile.money.cap_run))
 
 
-async def ask_again(order: Redrive, run: RunRow, cap_micros: int) -> None:
-    """Ask the chosen records; a run that had been stopped before stays stopped for its reason."""
+async def ask_again(order: Redrive, run: RunRow, cap_micros: int, since_us: int) -> None:
+    """Ask the chosen records, unless the run was cancelled since this start was made."""
     held = runtime(order.profile)
     on = order.business_date or today(held.profile.zone)
     with Board(held, run) as board:
@@ -107,10 +108,8 @@ async def ask_again(order: Redrive, run: RunRow, cap_micros: int) -> None:
             board.watch(night)
             stop_on_signals(night)
 
-        with to_its_end():
-            await verify(order.profile, run, cap_micros, board.show, ready=begins, on=on, again=True)
-    if run.stop:
-        await held.ledger.awrite(lambda connection: stop(connection, run.run_id, run.stop))
+        with to_its_end(), suppress(StoppedError):
+            await verify(order.profile, run, cap_micros, board.show, ready=begins, on=on, again=True, since_us=since_us)
 
 
 def _run_of(held: Runtime, order: Redrive) -> RunRow:

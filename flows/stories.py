@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from flows.terminal import call_of, decision_of, unsent_of
 from tasks.ledger import LedgerError, RunRow
 from tasks.ledger.decided import named
-from tasks.ledger.runs import plan_of
+from tasks.ledger.runs import plan_of, stopped_for
 from tasks.reconcile.join import end_of
 from tasks.runtime import Runtime
 from tasks.text import LANGUAGES, Language, Text
@@ -101,7 +101,7 @@ def _row_of(held: Runtime, run: RunRow, row: dict[str, Any], calls: list[Any], u
     note = next((one for one in unsent if one.run_id == run.run_id), None)
     mine = [call for call in calls if call.run_id == run.run_id]
     other = next(iter(held.ledger.calls_named([note.open_call])), None) if note and note.open_call else None
-    end = end_of(row, mine, note, run.stop, other)
+    end = end_of(row, mine, note, stopped_for(run), other)
     names = ("source_file", "source_row", "performed_check", "required_check", "rule", "duplicate_of", "relied_on_run")
     told_of = {"run_id": run.run_id, "business_date": run.business_date.isoformat(), "revision": run.revision}
     ends = {"outcome": str(end.outcome), "verdict": end.verdict, "reason": end.reason, "points_to": end.points_to}

@@ -29,9 +29,9 @@ def night_scope(night: str) -> str:
     return f"night:{night}"
 
 
-def month_scope(month: str) -> str:
-    """Name the scope of a month's cap."""
-    return f"month:{month}"
+def month_scope(night: str, month: str) -> str:
+    """Name the scope of a month's cap, which is that of the profile whose night it is."""
+    return f"month:{night.rpartition(':')[0]}:{month}"
 
 
 _OPEN: Final = text(

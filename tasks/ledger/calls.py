@@ -21,7 +21,10 @@ from tasks.ledger.standing import Standing, free_doubt
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """A call about to leave: who asks what for which record, and the worst it can cost (millionths)."""
+    """A call about to leave: who asks what for which record, and the worst it can cost (millionths).
+
+    `known_us` is when the last answer to its question was given that its plan knew of; 0 where it knew of none.
+    """
 
     call_id: str
     run_id: str
@@ -41,11 +44,12 @@ class Departure:
     month: str
     sent_us: int
     worst_micros: int
+    known_us: int = 0
 
     @property
     def scopes(self) -> tuple[str, str, str]:
         """The budget scopes the call is booked in: run, night, month."""
-        return run_scope(self.run_id), night_scope(self.night), month_scope(self.month)
+        return run_scope(self.run_id), night_scope(self.night), month_scope(self.night, self.month)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +74,11 @@ class Ending:
 Price = Callable[[str, int], int]
 """Given a family and the month's certain calls so far, the next call's price in millionths."""
 
-UNSEEN_US: Final = 120_000_000
-"""An answer is stamped before it is committed, so a plan may not have seen one that is a little older than itself."""
-
 _GATE: Final = text(
     "SELECT epoch, stop, (SELECT value FROM switches WHERE name = 'halt') AS halt, "
     "(SELECT count(*) FROM owners WHERE owner = :owner AND ended_us IS NULL) AS lives, "
     "(SELECT max(call_id) FROM calls WHERE question = :question AND voided = 0 AND set_aside = '' AND open = 0 "
-    "AND outcome NOT IN ('', 'unreadable') AND ended_us > runs.as_of_us - :unseen_us) AS answered "
+    "AND outcome NOT IN ('', 'unreadable') AND ended_us > :known_us) AS answered "
     "FROM runs WHERE run_id = :run_id"
 )
 _INSERT: Final = text(
@@ -109,8 +110,7 @@ def depart(connection: Connection, call: Departure, standing: Standing | None = 
     Raises:
         FencedError, StoppedError, CapReachedError, OpenQuestionError: it may not; nothing is kept.
     """
-    asked = {"run_id": call.run_id, "question": call.question, "owner": call.owner, "unseen_us": UNSEEN_US}
-    gate = connection.execute(_GATE, asked).one()
+    gate = connection.execute(_GATE, asdict(call)).one()
     if gate.epoch != call.epoch:
         raise FencedError(f"run {call.run_id} has a newer owner")
     if not gate.lives:
@@ -120,7 +120,7 @@ def depart(connection: Connection, call: Departure, standing: Standing | None = 
     if gate.stop:
         raise StoppedError(gate.stop)
     if gate.answered:
-        raise OpenQuestionError(f"record {call.record_ref}: the same question was answered after this was planned")
+        raise OpenQuestionError(f"record {call.record_ref}: its question has an answer that its plan did not know of")
     book(connection, call.scopes, call.worst_micros)
     if standing is not None:
         free_doubt(connection, call, standing)

@@ -6,11 +6,12 @@ leave; one that was written just before leaves within half a second, its slot's 
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, exists, select
 
 from tasks.ledger.decided import Decision, keep
 from tasks.ledger.errors import LedgerError
 from tasks.ledger.runs import FINISHED, by_id, set_switch, stop
+from tasks.ledger.schema import decisions
 
 
 def halt(connection: Connection, order: Decision) -> None:
@@ -39,3 +40,9 @@ def cancel(connection: Connection, order: Decision) -> str:
     keep(connection, order)
     stop(connection, order.target, "cancelled")
     return str(run.owner)
+
+
+def cancelled_since(connection: Connection, run_id: str, since_us: int) -> bool:
+    """Tell whether a person cancelled a run since a moment: a start that was made before it does not go on."""
+    about = (decisions.c.kind == "cancel", decisions.c.target == run_id, decisions.c.at_us >= since_us)
+    return bool(connection.execute(select(exists().where(*about))).scalar_one())

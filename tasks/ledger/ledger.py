@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -20,13 +19,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.ledger import calls as call_rows
 from tasks.ledger import doubts as doubt_rows
-from tasks.ledger import marks
+from tasks.ledger import halts, marks
 from tasks.ledger import owners as owner_rows
 from tasks.ledger import runs as run_rows
 from tasks.ledger.budget import Cap, open_scopes
 from tasks.ledger.calls import Departure, Ending, Price
 from tasks.ledger.copying import copy_to
-from tasks.ledger.errors import LedgerError, LedgerUnavailableError
+from tasks.ledger.errors import LedgerError, LedgerUnavailableError, StoppedError
 from tasks.ledger.opening import open_database, prepare
 from tasks.ledger.said import said
 from tasks.ledger.schema import budget, calls, decisions, quota, switches, unsent
@@ -120,21 +119,12 @@ class Ledger:
         await self.awrite(partial(call_rows.depart, call=call, standing=standing))
 
     async def end(self, call: Departure, ending: Ending, price: Price) -> None:
-        """Write how a call ended; a database that is away is waited for, since the answer comes but once.
-
-        What was waited for counts from when it is written: a plan made meanwhile knows only of an open question.
-        """
-
-        def work(late: bool) -> Callable[[Connection], None]:
-            told = replace(ending, ended_us=self.clock_us()) if late else ending
-            return partial(call_rows.end, call=call, ending=told, price=price)
-
-        await self._patiently(work)
+        """Write how a call ended; a database that is away is waited for, since the answer comes but once."""
+        await self._patiently(partial(call_rows.end, call=call, ending=ending, price=price))
 
     async def withdraw(self, call: Departure) -> None:
         """Take back a call that let no byte go."""
-        work = partial(call_rows.withdraw, call=call, ended_us=self.clock_us())
-        await self._patiently(lambda _late: work)
+        await self._patiently(partial(call_rows.withdraw, call=call, ended_us=self.clock_us()))
 
     def calls_of(self, run_id: str, refs: Sequence[str]) -> list[Row[Any]]:
         """Return a run's calls for some records, oldest first."""
@@ -192,11 +182,18 @@ class Ledger:
         """Return the latest runs, newest first."""
         return self.read(partial(run_rows.listed, profile=profile, most=most))
 
-    def take(self, run_id: str, caps: Iterable[Cap]) -> int:
+    def take(self, run_id: str, caps: Iterable[Cap], *, since_us: int | None = None, again: bool = False) -> int:
         """Become the run's owner under the profile's caps, and return the epoch.
+
+        Args:
+            run_id: the run.
+            caps: what its calls are booked under.
+            since_us: when this start was first made: what was cancelled since is not taken.
+            again: for a redrive, after which a run that was stopped is still stopped for its reason.
 
         Raises:
             RunBusyError: a living process owns it.
+            StoppedError: it was cancelled since.
             LedgerError: it is void.
         """
 
@@ -204,7 +201,10 @@ class Ledger:
             refuse_void(connection, run_id)
             row = run_rows.by_id(connection, run_id)
             alive = bool(row and row.owner) and self.owner.is_alive(str(row.owner if row else ""))
-            epoch = run_rows.take(connection, run_id, self.owner.name, owner_is_alive=alive, now_us=self.clock_us())
+            if since_us is not None and halts.cancelled_since(connection, run_id, since_us):
+                raise StoppedError("cancelled")
+            owner = run_rows.Taker(self.owner.name, self.clock_us(), again=again)
+            epoch = run_rows.take(connection, run_id, owner, owner_is_alive=alive)
             open_scopes(connection, list(caps))
             return epoch
 
@@ -322,14 +322,13 @@ class Ledger:
         """Copy the whole ledger into an SQLite file that does not exist yet; see `copying`."""
         copy_to(self._readers, path)
 
-    async def _patiently(self, work: Callable[[bool], Callable[[Connection], None]]) -> None:
-        """Write what `work` returns, told whether it had to wait."""
-        for place, pause in enumerate(PATIENCE_S):
+    async def _patiently(self, work: Callable[[Connection], None]) -> None:
+        for pause in PATIENCE_S:
             try:
-                return await self.awrite(work(place > 0))
+                return await self.awrite(work)
             except LedgerUnavailableError:
                 await asyncio.sleep(pause)
-        return await self.awrite(work(True))
+        return await self.awrite(work)
 
     # --- recovery --------------------------------------------------------------------------------------------------
 

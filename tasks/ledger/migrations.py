@@ -23,6 +23,20 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
     ),
     # 4: so that a resume finds the chunks that are done without reading them; unknown (-1) of what was written before
     ("ALTER TABLE unsent ADD COLUMN chunk INTEGER DEFAULT -1 NOT NULL",),
+    # 5: why a run that is redriven was stopped before; and each profile's month has a cap of its own
+    (
+        "ALTER TABLE runs ADD COLUMN stopped_before TEXT DEFAULT '' NOT NULL",
+        (
+            "INSERT INTO budget (scope, certain_micros, possible_micros, calls, cap_micros, cap_calls) "
+            "SELECT 'month:' || runs.profile || ':' || calls.month, "
+            "SUM(CASE WHEN calls.charge = 'certain' THEN calls.price_micros ELSE 0 END), "
+            "SUM(CASE WHEN calls.charge = 'possible' THEN calls.worst_micros ELSE 0 END), "
+            "SUM(CASE WHEN calls.charge = 'none' THEN 0 ELSE 1 END), "
+            "MAX(whole.cap_micros), MAX(whole.cap_calls) "
+            "FROM calls JOIN runs ON runs.run_id = calls.run_id "
+            "JOIN budget AS whole ON whole.scope = 'month:' || calls.month GROUP BY runs.profile, calls.month"
+        ),
+    ),
 )
 
 SCHEMA_VERSION: Final = 1 + len(STEPS)

@@ -92,23 +92,45 @@ def unfinished(connection: Connection, profile: str, until: dt.date) -> list[Run
     return list(connection.execute(chosen))
 
 
-def take(connection: Connection, run_id: str, owner: str, *, owner_is_alive: bool, now_us: int) -> int:
-    """Make `owner` the run's owner, clear an earlier stop, and return the new epoch.
+@dataclass(frozen=True, slots=True)
+class Taker:
+    """Who takes a run over, and when; `again` for a redrive, which leaves a run stopped that it found stopped."""
+
+    owner: str
+    now_us: int
+    again: bool = False
+
+
+def take(connection: Connection, run_id: str, taker: Taker, *, owner_is_alive: bool) -> int:
+    """Make somebody the run's owner, clear an earlier stop, and return the new epoch.
 
     Raises:
         RunBusyError: the present owner is alive.
     """
     row = by_id(connection, run_id)
     assert row is not None
-    if owner_is_alive and row.owner and row.owner != owner:
+    if owner_is_alive and row.owner and row.owner != taker.owner:
         raise RunBusyError(f"run {run_id} is under way in another process: wait for it, or stop it first")
     epoch = int(row.epoch) + 1
     connection.execute(
         update(runs)
         .where(runs.c.run_id == run_id)
-        .values(owner=owner, epoch=epoch, stop="", state="running", started_us=row.started_us or now_us, ended_us=None)
+        .values(
+            owner=taker.owner,
+            epoch=epoch,
+            stop="",
+            stopped_before=stopped_for(row) if taker.again else "",
+            state="running",
+            started_us=row.started_us or taker.now_us,
+            ended_us=None,
+        )
     )
     return epoch
+
+
+def stopped_for(run: RunRow) -> str:
+    """Return why a run was stopped, now or before a redrive took it; empty where it was not."""
+    return str(run.stop or run.stopped_before)
 
 
 _STOP: Final = text("UPDATE runs SET stop = :reason WHERE run_id = :run_id AND stop = ''")

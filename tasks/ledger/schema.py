@@ -63,6 +63,7 @@ runs = Table(
     Column("ended_us", BigInteger),
     Column("closing", Text, nullable=False, server_default=""),
     Column("kept_chunks", Text, nullable=False, server_default=""),
+    Column("stopped_before", Text, nullable=False, server_default=""),
     UniqueConstraint("profile", "source", "business_date", "sequence"),
 )
 

@@ -133,13 +133,15 @@ class Build:
         elif known and still_serves(known, self.profile.policy.reverify_days, self.as_of_us):
             self.draft.keep(row | relied_on(known), spared=item.choice.check.value)
         else:
-            self._ask(item, row, past.open_under(item.questions))
+            self._ask(item, row, past)
 
-    def _ask(self, item: _Asked, row: Row, under: int) -> None:
+    def _ask(self, item: _Asked, row: Row, past: Past) -> None:
         """Stage a record to be asked, its question under the key by which the ledger knows it as open."""
+        under = past.open_under(item.questions)
         row.update(disposition="ask", question=item.questions[under])
         call = call_row(
             item.record, item.choice.check, item.screened.media, self._options(item.record), self.names, under
         )
         call.update(record_ref=row["record_ref"], question=row["question"], bytes=item.screened.held_bytes)
+        call.update(known_us=past.answered_us(row["question"]))
         self.draft.ask(row, call)

@@ -34,7 +34,7 @@ class Past:
     """What the ledger says of some questions, each looked up under every key held.
 
     Args:
-        calls: all calls of the questions, ordered by time.
+        calls: all calls of the questions.
     """
 
     def __init__(self, calls: Sequence[Row[Any]]) -> None:
@@ -46,16 +46,21 @@ class Past:
         found = [self._answers[name] for name in names if name in self._answers]
         return max(found, key=lambda known: known.at_us, default=None)
 
+    def answered_us(self, name: str) -> int:
+        """Return when a question was last answered under one of its names, or 0: what came later nobody knows yet."""
+        return self._answers[name].at_us if name in self._answers else 0
+
     def open_under(self, names: Sequence[str]) -> int:
         """Return which of a question's names has an open call, else 0: asked under that name it meets its fence."""
         return next((place for place, name in enumerate(names) if name in self._open), 0)
 
 
 def latest_answers(calls: Sequence[Row[Any]]) -> dict[str, Known]:
-    """Return each question's latest answer that a later night may rely on; `calls` are ordered by time."""
+    """Return each question's latest answer that a later night may rely on."""
     found: dict[str, Known] = {}
     for call in calls:
-        if call.outcome in PAID_ANSWERS and not call.open:
+        before = found.get(call.question)
+        if call.outcome in PAID_ANSWERS and not call.open and (before is None or call.ended_us >= before.at_us):
             code = call.verification_code or call.code
             found[call.question] = Known(call.call_id, call.run_id, call.outcome, code, call.ended_us)
     return found

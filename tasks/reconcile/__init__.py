@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 
 from tasks.ledger import Ledger, RunRow
-from tasks.ledger.runs import plan_of
+from tasks.ledger.runs import plan_of, stopped_for
 from tasks.ledger.voids import any_void, of_run, voided_among
 from tasks.reconcile.conserve import NotConservedError, Tally
 from tasks.reconcile.exceptions import exception_rows
@@ -64,7 +64,7 @@ def reconcile(
     plan = plan_of(run)
     manifest = staging.manifest(plan["manifest_sha256"])
     text = Text(profile.language)
-    facts = Facts(run.run_id, run.business_date, revision, run.stop, profile.policy.reverify_days, text)
+    facts = Facts(run.run_id, run.business_date, revision, stopped_for(run), profile.policy.reverify_days, text)
     voids = ledger.read(lambda c: Voided(plan["files"], of_run(c, run.run_id), anything=any_void(c)))
     join = _Join(run, facts, ledger, staging, manifest, voids)
     found = Reconciled({}, join.tally.outcomes, Counter(), Counter(), [])

@@ -72,6 +72,7 @@ CHUNKS: Final = pa.schema(
         ),
         ("detail", pa.bool_()),
         ("bytes", pa.int64()),
+        ("known_us", pa.int64()),
         *(
             field
             for kind in MEDIA_KINDS

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from prefect import task
@@ -45,6 +46,7 @@ async def verify(
     ready: Callable[[Night], None],
     on: dt.date | None = None,
     again: bool = False,
+    since_us: int | None = None,
 ) -> Night:
     """Verify a run until nothing is open or it is stopped; return it, with its counts.
 
@@ -56,11 +58,14 @@ async def verify(
         ready: called once with the night, before its first call; the place to connect signals to its gate.
         on: the business date whose night the calls belong to; the run's own by default.
         again: ask only what a redrive has chosen.
+        since_us: when this start was first made, by the ledger's clock.
 
     Raises:
         RunBusyError: a living process owns the run.
+        StoppedError: a person cancelled the run since then.
     """
-    night = await asyncio.to_thread(open_night, runtime(profile), run, cap_micros, on=on, again=again)
+    opened = partial(open_night, on=on, again=again, since_us=since_us)
+    night = await asyncio.to_thread(opened, runtime(profile), run, cap_micros)
     _NIGHTS[run.run_id] = night
     ready(night)
     watching = asyncio.create_task(_watch(night.progress, watch))

@@ -13,7 +13,7 @@ from typing import Any
 from tasks.ivs.client import Answer, Body, Check, IvsClient
 from tasks.ivs.errors import BodyTooLarge, NeverSent, RunStopper, TokenError
 from tasks.ledger import CapReachedError, Departure, FencedError, Ledger, OpenQuestionError, StoppedError
-from tasks.ledger.calls import UNSEEN_US, anew
+from tasks.ledger.calls import anew
 from tasks.ledger.runs import never_left
 from tasks.ledger.standing import Standing
 from tasks.media import MediaLimits
@@ -49,7 +49,6 @@ class Asker:
     wait_for_others_s: float
     rng: random.Random
     new_id: Callable[[], str]
-    as_of_us: int = 0
     standing: Standing | None = None
     reasked: set[str] = field(default_factory=set)
 
@@ -221,13 +220,12 @@ class Asker:
         return True
 
     async def _rely_on(self, row: dict[str, Any], calls: list[Any]) -> bool:
-        """Rely on an answer that came after planning; what was known by then was too old to serve, or it was reused."""
-        unseen_us = self.as_of_us - UNSEEN_US
-        since = [call for call in calls if call.outcome in PAID_ANSWERS and call.ended_us > unseen_us]
-        answered = since[-1] if since else None
-        if answered is not None:
+        """Rely on an answer that the plan did not know of; the one it knew was too old to serve, or it was reused."""
+        since = [call for call in calls if call.outcome in PAID_ANSWERS and call.ended_us > row["known_us"]]
+        if since:
+            answered = max(since, key=lambda call: call.ended_us)
             await self._never_left(row, Outcome.REUSED, "", answered.call_id)
-        return answered is not None
+        return bool(since)
 
     async def _never_left(self, row: dict[str, Any], outcome: Outcome, reason: str, open_call: str = "") -> None:
         write = partial(
@@ -263,6 +261,7 @@ class Asker:
             month="",
             sent_us=0,
             worst_micros=self.prices.worst(row["family"]),
+            known_us=row["known_us"],
         )
 
 

@@ -152,7 +152,13 @@ def looks_wrong(outcomes: Counter[str], limits: Canary) -> bool:
 
 
 def open_night(
-    runtime: Runtime, run: RunRow, cap_micros: int, *, on: dt.date | None = None, again: bool = False
+    runtime: Runtime,
+    run: RunRow,
+    cap_micros: int,
+    *,
+    on: dt.date | None = None,
+    again: bool = False,
+    since_us: int | None = None,
 ) -> Night:
     """Take a run over, under its caps, and make everything its calls need.
 
@@ -162,16 +168,18 @@ def open_night(
         cap_micros: what may be spent at most.
         on: the business date whose night the calls belong to; the run's own by default.
         again: ask only what a redrive has chosen.
+        since_us: when this start was first made, by the ledger's clock.
 
     Raises:
         RunBusyError: a living process owns the run.
+        StoppedError: a person cancelled the run since then.
         LedgerError: it is void, or its staged records are gone.
         WrongLedgerError, StorageError: this is not the ledger the results belong to, or nobody can say.
     """
     runtime.check_ledger()
     runtime.mark_ledger()
     night = f"{run.profile}:{(on or run.business_date).isoformat()}"
-    epoch = runtime.ledger.take(run.run_id, _caps(runtime, run, night, cap_micros))
+    epoch = runtime.ledger.take(run.run_id, _caps(runtime, run, night, cap_micros), since_us=since_us, again=again)
     run = runtime.ledger.run(run.run_id)  # it may have been closed meanwhile, and keep other chunks
     summary = plan_of(run)
     staging = runtime.staging(summary["staging"])
@@ -195,7 +203,6 @@ def open_night(
         wait_for_others_s=runtime.profile.account.connect_timeout_s + runtime.profile.account.read_timeout_s + 5,
         rng=runtime.rng,
         new_id=runtime.new_id,
-        as_of_us=run.as_of_us,
         standing=_standing(runtime),
     )
     chunks = _staged(run, staging.manifest(summary["manifest_sha256"]))
@@ -223,7 +230,7 @@ def _caps(runtime: Runtime, run: RunRow, night: str, cap_micros: int) -> list[Ca
     return [
         Cap(run_scope(run.run_id), min(cap_micros, to_micros(money.cap_run)), money.cap_run_calls),
         Cap(night_scope(night), to_micros(money.cap_night), money.cap_night_calls),
-        *(Cap(month_scope(month), to_micros(money.cap_month), money.cap_month_calls) for month in months),
+        *(Cap(month_scope(night, month), to_micros(money.cap_month), money.cap_month_calls) for month in months),
     ]
 
 

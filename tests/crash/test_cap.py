@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from tasks.ledger.budget import month_scope
 from tests.conftest import Twin
 from tests.crash import driver
 from tests.databases import Database
@@ -72,7 +73,7 @@ def replayed(database: Database) -> dict[str, tuple[int, int]]:
     """Add up the calls of each scope again, from nothing."""
     spent: dict[str, tuple[int, int]] = {}
     for call in rows_of(database.url, "calls"):
-        for scope in (f"run:{call['run_id']}", f"night:{call['night']}", f"month:{call['month']}"):
+        for scope in (f"run:{call['run_id']}", f"night:{call['night']}", month_scope(call["night"], call["month"])):
             micros, calls = spent.get(scope, (0, 0))
             worst = {"certain": call["price_micros"], "possible": call["worst_micros"], "none": 0}[call["charge"]]
             spent[scope] = micros + worst, calls + (call["charge"] != "none")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import multiprocessing
-import os
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -13,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
 
 from tests.conftest import Twin
-from tests.crash import driver, worker
+from tests.crash import driver, writes
 from tests.databases import Database
 from tests.nights import Nights
 from tests.people import invented
@@ -34,79 +31,24 @@ def test_twenty_five_kills_lose_nothing_and_pay_for_nothing_twice(database: Data
     assert told.found.counts["in doubt"] > 0, "none was killed while calls were in flight"
 
 
-def die_at_commit(number: int, when: str) -> None:
-    """Make this process die at its n-th commit of anything: just before it, or just after it is durable."""
-    real = Connection._commit_impl
-    counted = [0]
-
-    def commit(self: Connection) -> None:
-        if self.get_execution_options().get("reading"):
-            return real(self)
-        counted[0] += 1
-        if counted[0] == number and when == "before":
-            os._exit(9)
-        real(self)
-        if counted[0] == number:
-            os._exit(9)
-        return None
-
-    Connection._commit_impl = commit  # type: ignore[method-assign]
+STEPS = {
+    "sqlite": {"before": 1, "after": 1, "inside": 5},
+    "postgres": {"before": 4, "after": 4, "inside": 10},
+}
+"""Every commit of an SQLite ledger, a fourth of PostgreSQL's, and of the statements inside them some of each."""
 
 
-def one_start(folder: str, number: int, when: str, *, again: bool) -> None:
-    sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123  # a dying process is noisy
-    if number:
-        die_at_commit(number, when)
-    worker.main(Path(folder), again=again)
-
-
-def start_ended(folder: Path, number: int, when: str, *, again: bool = False) -> int | None:
-    child = multiprocessing.get_context("fork").Process(
-        target=one_start, args=(str(folder), number, when), kwargs={"again": again}
-    )
-    child.start()
-    child.join(120)
-    code = child.exitcode
-    child.close()
-    return code
-
-
-STEP = {"sqlite": 1, "postgres": 4}
-"""Every write of an SQLite ledger; on PostgreSQL, which makes the same ones, each fourth."""
-
-
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("when", ["before", "after", "inside"])
 def test_dying_at_every_ledger_write_in_turn_leaves_the_books_right(
     twin: Twin, tmp_path: Path, make_database: Callable[[], Database], when: str
 ) -> None:
-    """n = 1, 2, 3 ... until a start ends clean: opening, claiming, calls, closing; each time from an empty ledger.
-
-    A second start finishes what the first left, and the night after pays for nothing again.
-    """
-    deaths = 0
-    for number in itertools.count(1):
-        folder = tmp_path / f"{when}-{number}"
-        folder.mkdir()
-        twin.control("POST", "/reset")
-        twin.lift_quota()
-        database = make_database()
-        number *= STEP[database.kind]  # noqa: PLW2901
-        driver.prepare(folder, twin.at, 6, 2_000, ledger=database.url)
-        died = start_ended(folder, number, when) == 9
-        deaths += died
-        if died:
-            assert start_ended(folder, 0, when) == 0, f"{when} commit {number}"
-        first = driver.judged(folder, twin.at, 6)
-        assert first.clean, f"{when} commit {number}: {first}"
-        (folder / "done").unlink()
-        assert start_ended(folder, 0, when, again=True) == 0
-        after = driver.judged(folder, twin.at, 6)
-        assert after.clean, f"the night after {when} commit {number}: {after}"
-        assert after.counts["billed"] == first.counts["billed"], f"paid again after {when} commit {number}"
-        if not died:
-            break
-    sys.stderr.write(f"\n{database.kind}: died {when} {deaths} of {number} commits\n")
-    assert number > 12
+    """Opening, claiming, calls, closing; every statement: python -m tests.crash.writes."""
+    databases = (make_database() for _ in itertools.count())
+    first = next(databases)
+    told = writes.die_in_turn(tmp_path, twin, lambda: next(databases).url, when, step=STEPS[first.kind][when])
+    sys.stderr.write(f"\n{first.kind}: died {when} {told.died} of {told.writes} writes\n")
+    assert told.writes > 12
+    assert told.died > 2
 
 
 Make = Callable[..., Nights]

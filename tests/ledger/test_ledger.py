@@ -29,9 +29,11 @@ from tasks.ledger import (
     OpenQuestionError,
     RunBusyError,
     StoppedError,
+    halts,
 )
 from tasks.ledger.budget import Cap, month_scope, night_scope, run_scope
-from tasks.ledger.runs import finish, kept, stop
+from tasks.ledger.decided import Decision
+from tasks.ledger.runs import finish, kept, stop, stopped_for
 from tests.databases import Database
 
 BOUND = {"endpoint": "loopback", "project": "p"}
@@ -55,7 +57,7 @@ def claim(sequence: int = 1) -> Claim:
 
 
 def caps(micros: int = 10_000_000, calls: int = 0, run_id: str = "r1") -> list[Cap]:
-    scopes = (run_scope(run_id), night_scope("n"), month_scope("2026-11"))
+    scopes = (run_scope(run_id), night_scope("n"), month_scope("n", "2026-11"))
     return [Cap(scope, micros, calls) for scope in scopes]
 
 
@@ -151,11 +153,10 @@ async def test_a_late_word_does_not_open_again_what_was_decided(
     assert row.charge == late.charge, "what it cost is known"
 
 
-async def test_an_answer_that_waited_for_its_database_fences_what_was_planned_meanwhile(ledger: Ledger) -> None:
+async def test_an_answer_that_a_plan_did_not_know_of_fences_what_it_planned(ledger: Ledger) -> None:
     departing = call(ledger, taken(ledger))
     await ledger.depart(departing)
     answered_us, real = ledger.clock_us(), ledger.awrite
-    ledger.claim(replace(claim(2), as_of_us=answered_us + 1))
 
     async def away(work: Any) -> Any:
         ledger.awrite = real  # type: ignore[method-assign]
@@ -163,22 +164,48 @@ async def test_an_answer_that_waited_for_its_database_fences_what_was_planned_me
 
     ledger.awrite = away  # type: ignore[method-assign]
     await ledger.end(departing, replace(VERDICT, ended_us=answered_us), Price)
-    epoch = ledger.take("r2", caps(run_id="r2"))
-    with pytest.raises(OpenQuestionError, match="answered after this was planned"):
-        await ledger.depart(call(ledger, epoch, "c2", run_id="r2", question="qc1"))
+    for sequence, known_us in enumerate((0, answered_us - 1), start=2):
+        ledger.claim(replace(claim(sequence), as_of_us=answered_us + 10**9))
+        epoch = ledger.take(f"r{sequence}", caps(run_id=f"r{sequence}"))
+        unknowing = call(ledger, epoch, "c2", run_id=f"r{sequence}", question="qc1", known_us=known_us)
+        with pytest.raises(OpenQuestionError, match="did not know of"):
+            await ledger.depart(unknowing)
+        knowing = replace(unknowing, known_us=answered_us)
+    await ledger.depart(knowing)
 
 
-async def test_an_answer_that_was_being_committed_while_a_plan_was_made_fences_it(ledger: Ledger) -> None:
-    departing = call(ledger, taken(ledger))
-    await ledger.depart(departing)
-    answered_us = ledger.clock_us()
-    await ledger.end(departing, replace(VERDICT, ended_us=answered_us), Price)
-    ledger.claim(replace(claim(2), as_of_us=answered_us + 30_000_000))
-    ledger.claim(replace(claim(3), as_of_us=answered_us + 300_000_000))
-    epochs = {name: ledger.take(name, caps(run_id=name)) for name in ("r2", "r3")}
-    with pytest.raises(OpenQuestionError, match="answered after this was planned"):
-        await ledger.depart(call(ledger, epochs["r2"], "c2", run_id="r2", question="qc1"))
-    await ledger.depart(call(ledger, epochs["r3"], "c3", run_id="r3", question="qc1"))
+async def test_one_profiles_month_is_no_room_for_another(ledger: Ledger) -> None:
+    ledger.claim(claim())
+    small = [Cap(scope, 500_000) for scope in (run_scope("r1"), night_scope("a:1"), month_scope("a:1", "2026-11"))]
+    large = [Cap(scope, 10**9) for scope in (run_scope("r2"), night_scope("b:1"), month_scope("b:1", "2026-11"))]
+    epoch = ledger.take("r1", [small[2], *(replace(cap, micros=10**9) for cap in small[:2])])
+    ledger.claim(claim(2))
+    other = ledger.take("r2", large)
+    await ledger.depart(call(ledger, other, "b1", run_id="r2", night="b:1"))
+    await ledger.depart(call(ledger, epoch, "a1", night="a:1"))
+    with pytest.raises(CapReachedError, match="month"):
+        await ledger.depart(call(ledger, epoch, "a2", night="a:1"))
+    await ledger.depart(call(ledger, other, "b2", run_id="r2", night="b:1"))
+
+
+def test_what_was_cancelled_since_a_start_was_made_is_not_taken_by_it(ledger: Ledger) -> None:
+    ledger.claim(claim())
+    made_us = ledger.clock_us()
+    ledger.write(lambda c: halts.cancel(c, Decision("cancel", "r1", "A", "B", made_us + 5)))
+    with pytest.raises(StoppedError, match="cancelled"):
+        ledger.take("r1", caps(), since_us=made_us)
+    assert ledger.run("r1").state == "planned"
+    assert ledger.take("r1", caps(), since_us=made_us + 6) == 1, "a new press goes on"
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_a_redrive_remembers_why_the_run_was_stopped_before(ledger: Ledger, again: bool) -> None:
+    taken(ledger)
+    ledger.write(lambda c: stop(c, "r1", "budget"))
+    for _ in range(2):
+        ledger.take("r1", caps(), again=again)
+        run = ledger.run("r1")
+        assert (run.stop, stopped_for(run)) == ("", "budget" if again else "")
 
 
 def test_a_run_that_was_taken_while_it_was_closed_is_left_to_its_owner(ledger: Ledger) -> None:

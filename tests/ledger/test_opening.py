@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tasks.ledger import Ledger, LedgerUnavailableError, WrongLedgerError, migrations, opening
+from tasks.ledger.budget import month_scope
 
 BOUND = {"endpoint": "loopback", "project": "p"}
 OLDEST = (Path(__file__).parent / "version_1.sql").read_text(encoding="utf-8")
@@ -67,6 +68,10 @@ def test_the_oldest_ledger_is_upgraded_and_keeps_every_row(tmp_path: Path) -> No
 def test_an_upgraded_ledger_works_like_a_fresh_one(tmp_path: Path) -> None:
     oldest(tmp_path)
     made = opened(tmp_path)
+    whole, month = made.booked("month:2026-11"), made.booked(month_scope("test:2026-11-24", "2026-11"))
+    assert whole is not None
+    assert month is not None
+    assert whole[1:] == month[1:], "the only profile's month is the ledger's"
     assert made.recovered == 1, "what its dead owner left sent is in doubt"
     assert made.halted() == "A: why"
     assert [call.call_id for call in made.calls_of("r1", ["R1", "R2"])] == ["c1", "c2"]

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from tasks.ledger.runs import plan_of
 from tasks.plan.build import Build
 from tasks.plan.draft import Draft
+from tasks.plan.reuse import Past
 from tasks.plan.screen import Screen
 from tasks.plan.seen import Seen
 from tasks.privacy import Personal
@@ -120,7 +121,7 @@ def test_nothing_that_planning_holds_shows_a_person(nights: Make) -> None:
         willing = build._prepare(record, "")
         (screened,) = build._screened([willing])
         asked = build._asked(willing, screened)
-        build._ask(asked, asked.row, 0)
+        build._ask(asked, asked.row, Past([]))
         shown = f"{willing!r} {screened!r} {asked!r} {build!r} {list(draft._open.values())!r} {draft!r} {screen!r}"
     assert "Willing" in shown
     assert not any(value in shown for value in (*marked.values(), "某"))

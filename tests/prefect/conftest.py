@@ -77,6 +77,12 @@ class House:
             child.wait(180)
         return child
 
+    def pressed(self, *words: str, code: int = 0) -> dict[str, Any]:
+        """Press a button, and return what it prints."""
+        child = self.press(*words)
+        assert child.returncode == code, self.log[-3_000:]
+        return self.out
+
     def deployed(self, flow: Any, entrypoint: str, name: str = "") -> str:
         """Register one of our flows for this house, under the house's name or another; return the deployment's id."""
         with patch.dict(os.environ, {"IVS_BACKFILL_CHOICES": self.name}):
@@ -113,6 +119,13 @@ class House:
         """Return how many calls the ledger says are sent and not answered."""
         with sqlite3.connect(f"file:{self.folder / 'home' / 'ledger.sqlite'}?mode=ro", uri=True) as db:
             return int(db.execute("SELECT count(*) FROM calls WHERE state = 'sent'").fetchone()[0])
+
+    def owner(self) -> int:
+        """Return the process that last opened the ledger and has not closed it."""
+        with sqlite3.connect(f"file:{self.folder / 'home' / 'ledger.sqlite'}?mode=ro", uri=True) as db:
+            return int(
+                db.execute("SELECT pid FROM owners WHERE ended_us IS NULL ORDER BY started_us").fetchall()[-1][0]
+            )
 
     def judge(self) -> Judgement:
         newest: dict[str, Path] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -57,4 +58,23 @@ def test_a_cancelled_night_drains_writes_results_and_goes_on_when_retry_is_press
     assert run["run_count"] == 2
     assert asked < len(twin.journal())
     until(lambda: len(twin.journal()) == 240, "something was asked twice, or answers held back never come")
+    assert house.judge().clean
+
+
+def test_what_a_person_cancelled_stays_cancelled_when_its_dead_run_is_started_again(
+    server: Server, worker: Worker, twin: Twin, tmp_path: Path
+) -> None:
+    """The automation that starts a crashed run again knows nothing of the decision; the ledger does."""
+    house = House(server, twin, tmp_path, 240, 60)
+    flow_run = started(house, 20)
+    os.kill(house.owner(), signal.SIGKILL)
+    assert server.ended(flow_run)["state"]["type"] == "CRASHED"
+    asked = len(twin.journal())
+    (run,) = house.pressed("runs", house.name, "--json")["runs"]
+    house.pressed("cancel", house.name, run["run_id"], "--who", "Li", "--why", "because", "--json")
+    server.set_state(flow_run, "SCHEDULED", "AwaitingRetry")
+    assert server.ended(flow_run)["state"]["name"] == "StoppedCancelled", server.logs(flow_run)
+    assert len(twin.journal()) == asked
+    again = house.pressed("run", house.name, "--date", "2026-11-24", "--json", code=3)
+    assert (again["run_id"], again["state"]) == (run["run_id"], "completed_with_exceptions"), "a new press goes on"
     assert house.judge().clean

@@ -49,7 +49,7 @@ class Books:
 
     def _booked_right(self, scope: sqlite3.Row) -> None:
         kind, _, name = scope["scope"].partition(":")
-        column = {"run": "run_id", "night": "night", "month": "month"}[kind]
+        column = {"run": "run_id", "night": "night", "month": "substr(night, 1, length(night) - 10) || month"}[kind]
         (of,) = self.rows(
             "SELECT coalesce(sum(CASE WHEN charge = 'certain' THEN price_micros END), 0) AS certain, "
             "coalesce(sum(CASE WHEN charge = 'possible' THEN worst_micros END), 0) AS possible, "

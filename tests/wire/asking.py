@@ -38,6 +38,7 @@ class Asked:
     asker: Asker
     ledger: Ledger
     places: int = field(default=0)
+    known_us: int = 0
 
     async def one(self) -> str:
         """Ask one more record; return its reference."""
@@ -50,7 +51,7 @@ class Asked:
         row: dict[str, Any] = media | {
             "record_ref": ref, "question": f"q{self.places}", "subject": "s", "key_id": "k", "operation": "id2_text",
             "family": "two_factor", "name": "张三", "id_number": "440524188001010014", "actions": "", "detail": False,
-            "cost_centre": "", "org_code": "", "bytes": 100,
+            "cost_centre": "", "org_code": "", "bytes": 100, "known_us": self.known_us,
         }  # fmt: skip
         await self.asker.ask(row, 0)
         return ref
@@ -86,7 +87,7 @@ async def asking(
     ledger = Ledger(f"sqlite:///{folder}/ledger.sqlite", bound_to={"endpoint": "loopback", "project": "p"})
     date = dt.date(2026, 11, 24)
     ledger.claim(Claim("r1", "test", "s", date, 1, "h" * 64, "{}", 1, "planned", 1))
-    scopes = (run_scope("r1"), night_scope("n"), month_scope(month_of(ledger.clock_us())))
+    scopes = (run_scope("r1"), night_scope("n"), month_scope("n", month_of(ledger.clock_us())))
     epoch = ledger.take("r1", [Cap(scope, 10**12) for scope in scopes])
     transport = WireTransport(tls=tls)
     client = IvsClient(

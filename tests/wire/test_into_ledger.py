@@ -176,14 +176,16 @@ async def test_a_stale_connection_leaves_a_doubt_and_no_second_request(tmp_path:
 async def test_an_answer_too_old_to_serve_is_not_relied_on_where_anothers_call_was_refused(tmp_path: Path) -> None:
     async with scripted(says(200, verdict)) as server, asking(server.url, tmp_path) as asked:
         asker, ledger = asked.asker, asked.ledger
-        asker.as_of_us = ledger.run("r1").as_of_us
-        row = dict.fromkeys(("record_ref", "subject", "key_id", "cost_centre", "org_code"), "other")
-        old = asker._departure(row | {"question": "q1", "operation": "id2_text", "family": "two_factor"}, 0)
+        row: dict[str, Any] = dict.fromkeys(("record_ref", "subject", "key_id", "cost_centre", "org_code"), "other")
+        row |= {"question": "q1", "operation": "id2_text", "family": "two_factor", "known_us": 0}
+        old = asker._departure(row, 0)
         old = replace(old, month=asker.month_of(ledger.clock_us()))
         await ledger.depart(old)
-        long_ago = asker.as_of_us - 300_000_000
-        await ledger.end(old, Ending("answered", "verdict", "certain", long_ago, outcome="mismatch"), asker.prices.at)
-        under_way = anew(old, call_id="under way", attempt=2, sent_us=1)
+        asked.known_us = ledger.clock_us()
+        await ledger.end(
+            old, Ending("answered", "verdict", "certain", asked.known_us, outcome="mismatch"), asker.prices.at
+        )
+        under_way = replace(anew(old, call_id="under way", attempt=2, sent_us=1), known_us=asked.known_us)
         await ledger.depart(under_way)
         waits = asyncio.ensure_future(asked.one())
         await asyncio.sleep(0.3)
