@@ -14,6 +14,7 @@ from rich.text import Text as Line
 
 from tasks.ingest import FileReport, SourceReport, inspect_source
 from tasks.ingest.columns import FIELDS
+from tasks.report.inputs import endings
 from tasks.settings import Profile, Secrets, Source, Storage, load_profile
 from tasks.storage import open_store
 from tasks.text import Text
@@ -60,6 +61,8 @@ def show(report: SourceReport, text: Text) -> None:
     if report.incomplete:
         console.print(Line(text("inspect.incomplete", problem=report.incomplete), style="bold red"))
     console.print(_files(report, text))
+    if report.others:
+        console.print(_line(text("inputs.others", endings=endings(report.others, text))))
     for fields, files in _alike(report.files):
         console.print(_headings(fields, files, text))
     console.print(_counts(report, text))
@@ -110,8 +113,17 @@ def _counts(report: SourceReport, text: Text) -> Table:
             for name, count in getattr(item, kind).items():
                 sums[name] += count
         for name, count in sorted(sums.items(), key=lambda item: -item[1])[:MOST]:
-            table.add_row(_line(name), str(count), style="dim" if kind == "warnings" else None)
+            table.add_row(_line(_said(name, text)), str(count), style="dim" if kind == "warnings" else None)
     return table
+
+
+def _said(name: str, text: Text) -> str:
+    """Return a kind of problem, ``column: sentence``, or of warning, as people read it."""
+    column, colon, sentence = name.partition(": ")
+    if colon and column in FIELDS:
+        return f"{column}: {text.problem(sentence)}"
+    known = text.known("warning", name)
+    return text.problem(name) if known == name else f"{name} {known}"
 
 
 def _print_first(console: Console, report: SourceReport, text: Text) -> None:

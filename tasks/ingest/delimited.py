@@ -1,9 +1,15 @@
-"""Delimited text in bounded memory. What is wrong with a row is that row's problem; the next ones are read."""
+"""Delimited text in bounded memory. What is wrong with a row is that row's problem; the next ones are read.
+
+A title above the heading is passed over, as in a spreadsheet, and so is a line ``sep=;`` meant for a spreadsheet. What
+was written as ``="00123"``, so that it stays text, is that text.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
+import itertools
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -11,13 +17,16 @@ from typing import Any, BinaryIO, Final
 
 from tasks.ingest.encodings import detect
 from tasks.ingest.errors import InputError
-from tasks.ingest.table import BadRow, Row, Table
+from tasks.ingest.table import TITLE_ROWS, BadRow, Row, Table
+
+Tells = Callable[[Sequence[str]], bool]
 
 MOST_LINE: Final = 131_072
 MOST_LINES: Final = 100
 """A quoted cell with more lines than this is a quote that somebody forgot to close."""
 
 _DELIMITERS: Final = (",", "\t", ";", "|", "\x01", "\x1b", "\x1d", "\x1f")
+_AS_TEXT: Final = re.compile('="([^"]*)"')
 _UNCLOSED: Final = "a quote that is not closed, or text after one"
 _TOO_LONG: Final = f"longer than {MOST_LINE} characters"
 
@@ -29,6 +38,7 @@ def read_delimited(
     encoding: str = "",
     delimiter: str = "",
     headings: Sequence[str] = (),
+    is_heading: Tells = lambda _row: False,
 ) -> Table:
     """Read delimited text. Bytes that are not in the encoding become U+FFFD, which no rule lets pass.
 
@@ -37,29 +47,41 @@ def read_delimited(
         stream: opens it; called twice, and whoever gives it closes it.
         encoding: empty: told from the bytes.
         delimiter: empty: told from the heading. One of several characters parts cells without quoting.
-        headings: empty: the first row that is not blank.
+        headings: what the columns are where no row says it; a first row that does is left out all the same.
+        is_heading: tells a heading among the first rows; where none is found it is the first row that is not blank.
 
     Raises:
         InputError: empty, of no known encoding, or without a heading.
     """
     with closing(stream()) as sample:
         name, text = detect(file, sample, encoding)
-    delimiter = delimiter or _sniffed(text)
+    delimiter = delimiter or _sniffed(text, is_heading)
     rows = _numbered(stream, name, delimiter)
     told: dict[str, Any] = {"encoding": name, "guessed": not encoding, "delimiter": delimiter}
+    first = list(itertools.islice(rows, 1 if headings else TITLE_ROWS))
+    found = [(number, row) for number, row in first if not isinstance(row, BadRow) and is_heading(row)]
     if headings:
-        return Table("delimited", headings, rows, **told)
+        return Table("delimited", headings, rows if found else itertools.chain(first, rows), **told)
+    number, heading = found[0] if found else _first_row(file, first)
+    below = [item for item in first if item[0] > number]
+    return Table("delimited", heading, itertools.chain(below, rows), number, **told)
+
+
+def _first_row(file: str, rows: list[tuple[int, Row]]) -> tuple[int, Sequence[str]]:
     for number, row in rows:
         if isinstance(row, BadRow):
             raise InputError(file, f"the heading can't be read: {row.problem}")
         if any(cell.strip() for cell in row):
-            return Table("delimited", row, rows, number, **told)
+            return number, row
     raise InputError(file, "the file has no heading")
 
 
-def _sniffed(text: str) -> str:
-    heading = next((line for line in io.StringIO(text[:MOST_LINE]) if line.strip("\ufeff\r\n ")), "")
-    return max(_DELIMITERS, key=heading.count)
+def _sniffed(text: str, is_heading: Tells) -> str:
+    """Return what parts the heading, or the first line that is not blank where none is found."""
+    lines = [line.strip("\ufeff\r\n ") for line in itertools.islice(io.StringIO(text[:MOST_LINE]), TITLE_ROWS)]
+    told = (one for line in lines for one in _DELIMITERS if one in line and is_heading(line.split(one)))
+    first = next(filter(None, lines), "")
+    return next(told, "") or max(_DELIMITERS, key=first.count)
 
 
 def _numbered(stream: Callable[[], BinaryIO], encoding: str, delimiter: str) -> Iterator[tuple[int, Row]]:
@@ -74,7 +96,8 @@ def _quoted(lines: _Lines, delimiter: str) -> Iterator[Row]:
     while True:
         lines.forget()
         try:
-            yield next(reader)
+            row = next(reader)
+            yield list(map(_as_text, row)) if lines.mention('="') else row
         except StopIteration:
             return
         except _TooLongError:
@@ -82,6 +105,11 @@ def _quoted(lines: _Lines, delimiter: str) -> Iterator[Row]:
         except (csv.Error, _TooManyError):
             lines.give_back()
             yield BadRow(_UNCLOSED)
+
+
+def _as_text(cell: str) -> str:
+    found = _AS_TEXT.fullmatch(cell)
+    return found[1] if found else cell
 
 
 def _parted(lines: _Lines, delimiter: str) -> Iterator[Row]:
@@ -129,6 +157,10 @@ class _Lines:
     def forget(self) -> None:
         """Begin a new row."""
         self._taken.clear()
+
+    def mention(self, text: str) -> bool:
+        """Tell whether a text stands in the row's lines."""
+        return any(text in line for line in self._taken)
 
     def give_back(self) -> None:
         """Read the row's lines after the first once more, as rows of their own."""

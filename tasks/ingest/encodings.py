@@ -45,8 +45,9 @@ def _told(file: str, sample: bytes, stream: BinaryIO) -> str:
     for mark, name in _MARKS:
         if sample.startswith(mark):
             return name
-    if sample.count(b"\0") > len(sample) / 10:
-        return "utf-16-le" if sample[1::2].count(0) > sample[::2].count(0) else "utf-16-be"
+    even, odd = sample[::2].count(0), sample[1::2].count(0)
+    if even + odd > len(sample) / 10 and min(even, odd) < max(even, odd) / 10:  # not cells filled up with zeros
+        return "utf-16-le" if odd > even else "utf-16-be"
     telling = sample
     while telling and telling.isascii():
         telling = _read(stream)

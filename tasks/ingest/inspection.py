@@ -13,6 +13,7 @@ from tasks.ingest.pinned import PinnedInput
 from tasks.ingest.source import columns_of, pin_complete, pin_source, records_of, table_of
 from tasks.privacy import shown
 from tasks.records import Record, RejectedRow
+from tasks.records.inputs import Inputs
 from tasks.records.layout import Layout
 from tasks.settings import Source
 from tasks.storage import Store
@@ -58,12 +59,16 @@ class FileReport:
 
 @dataclass(frozen=True, slots=True)
 class SourceReport:
-    """All inputs of a source, what is wrong with those that can't be read, and what keeps it from being whole."""
+    """All inputs of a source, what is wrong with those that can't be read, and what keeps it from being whole.
+
+    `others` counts the objects that are no inputs by the ending of their names.
+    """
 
     source: str
     files: tuple[FileReport, ...]
     unreadable: tuple[Problem, ...]
     incomplete: str = ""
+    others: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -105,23 +110,27 @@ def inspect_source(
         InputError: there is no input at all.
     """
     layout = layout or Layout(**source.layout.model_dump())
-    inputs, incomplete = _inputs(store, source, layout, on)
+    told = Inputs()
+    inputs, incomplete = _inputs(store, source, layout, on, told)
     files, unreadable = [], []
     for item in inputs:
         try:
             files.append(_inspect(store, item, source, layout))
         except InputError as error:
             unreadable.append(Problem(error.file, error.row, error.column, error.problem))
-    return SourceReport(store.uri, tuple(files), tuple(unreadable), incomplete)
+    return SourceReport(store.uri, tuple(files), tuple(unreadable), incomplete, dict(told.others.most_common()))
 
 
-def _inputs(store: Store, source: Source, layout: Layout, on: dt.date | None) -> tuple[list[PinnedInput], str]:
+def _inputs(
+    store: Store, source: Source, layout: Layout, on: dt.date | None, told: Inputs
+) -> tuple[list[PinnedInput], str]:
     if on is None:
-        return pin_source(store, source, layout), ""
+        return pin_source(store, source, layout, told=told), ""
     try:
-        return pin_complete(store, source, layout, on), ""
+        return pin_complete(store, source, layout, on, told), ""
     except IncompleteError as error:
-        return pin_source(store, source, layout, on), str(error)
+        told.others.clear()
+        return pin_source(store, source, layout, on, told), str(error)
 
 
 def _inspect(store: Store, item: PinnedInput, source: Source, layout: Layout) -> FileReport:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO, Final, cast
 
 from tasks.ingest.errors import InputError, ReplacedError
+from tasks.records.inputs import Inputs
 from tasks.storage import Changed, Forbidden, Missing, Store
 
 PIECE: Final = 4 << 20
@@ -26,22 +27,23 @@ class PinnedInput:
     rows: int | None = None
 
 
-def pin(store: Store, include: Sequence[str], *, partition: str = "") -> list[PinnedInput]:
+def pin(store: Store, include: Sequence[str], *, partition: str = "", told: Inputs | None = None) -> list[PinnedInput]:
     """Return the inputs whose names fit one of the patterns, by key; with `partition`, only those in such a folder.
 
     Each is pinned by its ETag, and by its version where the bucket keeps versions. Only those are held: the other
-    objects below the prefix, however many, go by as they are listed.
+    objects below the prefix, however many, go by as they are listed, and `told` counts them.
 
     Raises:
         InputError: there is none, or the store refuses to list.
         StorageError: the store can't be listed.
     """
+    found, others = [], told or Inputs()
     try:
-        found = [
-            PinnedInput(info.key, info.etag, info.size, info.version_id)
-            for info in store.list()
-            if _fits(info.key, include, partition)
-        ]
+        for info in store.list():
+            if not _fits(info.key, include):
+                others.pass_by(info.key)
+            elif not partition or partition in info.key.split("/")[:-1]:
+                found.append(PinnedInput(info.key, info.etag, info.size, info.version_id))
     except Forbidden:
         raise InputError(store.uri, "the store refuses to list it: check the key pair's rights") from None
     if not found:
@@ -80,10 +82,8 @@ def opened(store: Store, item: PinnedInput) -> BinaryIO:
     return cast("BinaryIO", io.BufferedReader(_Ranges(store, item)))
 
 
-def _fits(key: str, include: Sequence[str], partition: str) -> bool:
-    *folders, name = key.split("/")
-    if partition and partition not in folders:
-        return False
+def _fits(key: str, include: Sequence[str]) -> bool:
+    name = key.rpartition("/")[2]
     return any(fnmatch.fnmatchcase(name.lower(), pattern.lower()) for pattern in include)
 
 

@@ -60,6 +60,10 @@ _KEYS: Final = ("face_key", "card_front_key", "card_back_key", "video_key")
 TEMPLATE_FIELDS: Final = ("customer_no", "org_code", "cost_centre", "consent_ref")
 """What a key template may name; all of it text that was found printable."""
 
+_CODE_BEFORE: Final = re.compile(r"^[0-9a-z]{1,8}[-:.、|]?(?=[\u4e00-\u9fff])")
+"""What stands before the words: ``01-居民身份证``."""
+
+_ROUNDED: Final = re.compile(r"\s*\d(\.\d+)?[eE]\+\d+\s*")
 _LOST: Final = "stored as a number, which loses digits: store it as text"
 _BROKEN: Final = "control characters or broken encoding"
 
@@ -105,7 +109,7 @@ def _record(file: str, number: int, row: Sequence[str], columns: Columns, media_
     warnings: tuple[str, ...] = ()
     for column, check in (("name", check_name), ("id_number", check_number)):
         raw = columns.value(row, column)
-        if isinstance(raw, FromNumber):
+        if isinstance(raw, FromNumber) or _ROUNDED.fullmatch(raw):
             problems.append((column, _LOST))
         elif len(raw) <= MOST_TEXT and raw and not raw.isspace():  # what is longer is refused as such
             found = check(raw)
@@ -132,7 +136,7 @@ def _unsound_column(row: Sequence[str], columns: Columns) -> tuple[str, str] | N
     key = columns.value(row, "customer_no")
     if not 0 < len(key.strip()) <= MOST_KEY:
         return "customer_no", f"empty, or longer than {MOST_KEY} characters"
-    if isinstance(key, FromNumber) and not key.isdecimal():
+    if (isinstance(key, FromNumber) and not key.isdecimal()) or _ROUNDED.fullmatch(key):
         return "customer_no", _LOST
     if not key.strip().isprintable() or "\ufffd" in key:
         return "customer_no", _BROKEN
@@ -146,7 +150,8 @@ def _unsound_column(row: Sequence[str], columns: Columns) -> tuple[str, str] | N
 
 @lru_cache(maxsize=256)
 def _kind(id_type: str) -> str:
-    return unicodedata.normalize("NFKC", id_type).casefold().replace(" ", "").replace("_", "")
+    plain = unicodedata.normalize("NFKC", id_type).casefold().replace(" ", "").replace("_", "")
+    return _CODE_BEFORE.sub("", plain)
 
 
 def _clean(text: str) -> str:

@@ -28,6 +28,9 @@ from tasks.settings import Source
 from tasks.storage import Store
 
 TOGETHER: Final = 5_000
+BLANK: Final = " \t\r\n\f\v\u00a0\u3000\x00\x1a"
+"""A row of nothing else is none: old systems end a file with 1A, and fill it up with 00."""
+
 _PLAIN: Final = Layout()
 
 
@@ -65,27 +68,34 @@ def read_profile(
     """
     layout = Layout(**source.layout.model_dump())
     rows = 0
-    for batch in read_inputs(store, pin_complete(store, source, layout, on), source, layout, told):
+    for batch in read_inputs(store, pin_complete(store, source, layout, on, told), source, layout, told):
         rows += len(batch)
         yield batch
     check_total(store.uri, rows, recent, within_pct=source.rows_within_pct)
 
 
-def pin_source(store: Store, source: Source, layout: Layout = _PLAIN, on: dt.date | None = None) -> list[PinnedInput]:
+def pin_source(
+    store: Store, source: Source, layout: Layout = _PLAIN, on: dt.date | None = None, told: Inputs | None = None
+) -> list[PinnedInput]:
     """Return the inputs of a source, pinned; with a partition in the layout, those of the business date."""
-    return pin(store, source.include, partition=on.strftime(layout.partition) if layout.partition and on else "")
+    partition = on.strftime(layout.partition) if layout.partition and on else ""
+    return pin(store, source.include, partition=partition, told=told)
 
 
-def pin_complete(store: Store, source: Source, layout: Layout, on: dt.date) -> list[PinnedInput]:
+def pin_complete(
+    store: Store, source: Source, layout: Layout, on: dt.date, told: Inputs | None = None
+) -> list[PinnedInput]:
     """Return what the control file names, pinned; without one, or where it only says that all has come, what is there.
 
     Raises:
         IncompleteError: the control file has not come, or does not agree with what is there.
     """
     if not source.control.file:
-        return pin_source(store, source, layout, on)
+        return pin_source(store, source, layout, on, told)
     key = control_key(source.control.file, on)
-    return declared_inputs(store, key) or [item for item in pin_source(store, source, layout, on) if item.key != key]
+    return declared_inputs(store, key) or [
+        item for item in pin_source(store, source, layout, on, told) if item.key != key
+    ]
 
 
 def read_inputs(
@@ -154,7 +164,7 @@ def records_of(file: str, table: Table, columns: Columns, layout: Layout = _PLAI
     for number, row in table.rows:
         if isinstance(row, BadRow) or any(row):
             found = record_of(file, number, row, columns, layout)
-            if isinstance(found, Record) or isinstance(row, BadRow) or any(cell.strip() for cell in row):
+            if isinstance(found, Record) or isinstance(row, BadRow) or any(cell.strip(BLANK) for cell in row):
                 yield found
 
 
@@ -189,11 +199,14 @@ def table_of(store: Store, item: PinnedInput, source: Source, layout: Layout = _
 
 def _table(file: str, stream: Callable[[], BinaryIO], source: Source, layout: Layout) -> Table:
     name = bare(file)
+    tells = lambda row: is_heading(row, source.columns)  # noqa: E731
     if name.endswith(".parquet"):
         return read_parquet(file, stream())
     if name.endswith(".xlsx"):
-        return read_xlsx(file, stream(), lambda row: is_heading(row, source.columns), layout.sheet)
+        return read_xlsx(file, stream(), tells, layout.sheet)
     if name.endswith((".jsonl", ".ndjson")):
         return read_jsonl(file, stream())
     delimiter = source.delimiter or ("\t" if name.endswith(".tsv") else "")
-    return read_delimited(file, stream, encoding=source.encoding, delimiter=delimiter, headings=layout.headings)
+    return read_delimited(
+        file, stream, encoding=source.encoding, delimiter=delimiter, headings=layout.headings, is_heading=tells
+    )

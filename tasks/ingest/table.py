@@ -6,6 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+TITLE_ROWS: Final = 30
+"""Among so many first rows a heading is looked for."""
+
 EXACT: Final = 10**15
 """Whole numbers below this survive as a double; longer ones have lost digits."""
 

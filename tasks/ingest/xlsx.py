@@ -16,11 +16,10 @@ from xml.parsers.expat import ExpatError
 from tasks.ingest.errors import InputError
 from tasks.ingest.markup import EndlessError
 from tasks.ingest.sheet import sheet_rows
-from tasks.ingest.table import BadRow, Row, Table
+from tasks.ingest.table import TITLE_ROWS, BadRow, Row, Table
 from tasks.ingest.workbook import Workbook
 
-TITLE_ROWS: Final = 30
-UNREADABLE: Final = "not an XLSX file that can be read, or protected by a password"
+UNREADABLE: Final = "no XLSX file that can be read: an old XLS, or protected by a password"
 ENDLESS: Final = "unpacks to more than a workbook of records can hold: split it, or write CSV"
 _DAMAGED: Final = (
     *(zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError),

@@ -15,6 +15,7 @@ from tasks.staging import ROW_TEXT
 
 _LONG_TERM: Final = frozenset({"长期", "长期有效", "永久", "long-term", "long term"})
 _DATE: Final = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})|([0-9]{4})[-/.年]([0-9]{1,2})[-/.月]([0-9]{1,2})日?")
+_FROM_TO: Final = re.compile(rf"(?:{_DATE.pattern})\s*(?:[-—–~～至到]|to)\s*(?P<end>.+)")
 _FOREVER: Final = dt.date(9999, 12, 31)
 
 
@@ -77,7 +78,7 @@ def relied_on(known: Known) -> dict[str, Any]:
 @lru_cache(maxsize=4_096)
 def expiry_status(valid_to: str, on: dt.date, expiring_days: int) -> str:
     """Tell of a document's last day: ``valid expiring expired long_term not_given`` or ``unclear``."""
-    text = valid_to.strip()
+    text = _end_of(valid_to.strip())
     if not text:
         return "not_given"
     if text.lower() in _LONG_TERM:
@@ -90,6 +91,12 @@ def expiry_status(valid_to: str, on: dt.date, expiring_days: int) -> str:
     if last < on:
         return "expired"
     return "expiring" if (last - on).days <= expiring_days else "valid"
+
+
+def _end_of(text: str) -> str:
+    """Return the later of both ends of what a card has printed on it, ``2020.01.01-2030.01.01``; else the text."""
+    found = _FROM_TO.fullmatch(text)
+    return found["end"] if found else text
 
 
 def _date(text: str) -> dt.date | None:

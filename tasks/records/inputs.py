@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,6 +12,8 @@ NAMED: Final = 20
 """Inputs that are told one by one; of more only how many were read in each way."""
 
 UNREADABLE: Final = "unreadable"
+_ENDING: Final = re.compile(r"\.[a-z][a-z0-9]{0,7}")
+_MOST_ENDINGS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,16 @@ class Inputs:
     def __init__(self) -> None:
         self._first: dict[str, tuple[str, Reading]] = {}
         self._kinds: Counter[Reading] = Counter()
+        self.others: Counter[str] = Counter()
+
+    def pass_by(self, key: str) -> None:
+        """Take an object that is no input: only how its name ends is remembered, where that looks like an ending."""
+        if key.endswith("/"):  # a folder's own object
+            return
+        ending = key[key.rfind(".") :].lower() if "." in key.rpartition("/")[2] else ""
+        if not _ENDING.fullmatch(ending) or (len(self.others) >= _MOST_ENDINGS and ending not in self.others):
+            ending = ""
+        self.others[ending] += 1
 
     def read(self, key: str, shown: str, reading: Reading) -> None:
         """Take an input that was opened; `shown` is its key as it may be printed."""
@@ -37,11 +50,15 @@ class Inputs:
             self._first[key] = (shown, reading)
 
     def summary(self, rows: Mapping[str, int]) -> dict[str, Any]:
-        """Return what a plan remembers: `kinds` always, `files` where all can be named; `rows` are counted by key."""
+        """Return what a plan remembers: `kinds` always, `files` where all can be named; `rows` are counted by key.
+
+        `others` counts the objects beside them that nobody reads, by their ending.
+        """
+        others = dict(self.others.most_common())
         kinds = [asdict(kind) | {"files": count} for kind, count in self._kinds.most_common()]
         if sum(self._kinds.values()) > NAMED:
-            return {"files": [], "kinds": kinds}
+            return {"files": [], "kinds": kinds, "others": others}
         files = [
             {"file": shown, "rows": rows.get(key, 0)} | asdict(reading) for key, (shown, reading) in self._first.items()
         ]
-        return {"files": files, "kinds": kinds}
+        return {"files": files, "kinds": kinds, "others": others}

@@ -20,7 +20,11 @@ _HAN: Final = r"[\u3005\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff\ue0
 _COMPATIBLE: Final = re.compile(r"([\uf900-\ufaff\U0002f800-\U0002fa1f]+)")
 _DOT_BETWEEN: Final = re.compile(f"(?<={_HAN})[{re.escape(_DOTS)}](?={_HAN})")
 _BROKEN: Final = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\ufffd]")
-_PRIVATE: Final = re.compile("[\\ue000-\\uf8ff\\U000f0000-\\U000ffffd\\U00100000-\\U0010fffd]")
+_HIDDEN: Final = re.compile("[?\uff1f*\uff0a\u25a1\u25a0\u3013]|\u951f\u65a4\u62f7")
+"""A mask, what systems write for a character they don't have, and UTF-8's U+FFFD read as GBK: no name holds them."""
+
+_CODED: Final = re.compile(r"&#?\w{1,8};|\\[ux][0-9a-fA-F]{2}")
+_PRIVATE: Final = re.compile("[\\u2ff0-\\u2fff\\ue000-\\uf8ff\\U000f0000-\\U000ffffd\\U00100000-\\U0010fffd]")
 _HAS_HAN: Final = re.compile(_HAN)
 _UNSEEN: Final = dict.fromkeys(
     (0xAD, 0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF)
@@ -41,9 +45,9 @@ def check_name(raw: str) -> Name:
     """Return a name normalised and checked.
 
     Blanks and zero-width characters are dropped, and what serves as a middle dot between two Han characters becomes
-    U+00B7; nothing is converted between traditional and simplified. Characters of the private-use areas stay, with the
-    warnings `rare_name` and what `rare.proposals` says. Control characters, NUL, lone surrogates and U+FFFD are
-    problems.
+    U+00B7; nothing is converted between traditional and simplified. Characters of the private-use areas, and those that
+    describe how one is composed, stay, with the warnings `rare_name` and what `rare.proposals` says. Problems are
+    control characters, NUL, lone surrogates, U+FFFD, and marks that hide a character or stand for a lost one.
     """
     raw = raw.strip(" \t\r\n\u3000")
     if _BROKEN.search(raw):
@@ -51,6 +55,10 @@ def check_name(raw: str) -> Name:
     text = _DOT_BETWEEN.sub(DOT, _inner_blanks(_composed(raw)))
     if not text:
         return Name("", "empty")
+    if _HIDDEN.search(text):
+        return Name("", "a mark where a character is hidden or was lost")
+    if _CODED.search(text):
+        return Name("", "a character written as a code, as in a web page")
     if len(text) > MOST:
         return Name("", f"longer than {MOST} characters")
     return Name(text, "", ("rare_name", *proposals(text)) if _PRIVATE.search(text) else ())

@@ -34,11 +34,12 @@ class Number:
 def check_number(raw: str) -> Number:
     """Return a number normalised (blanks and zero-width characters dropped, full-width digits, x to X) and checked.
 
-    Hyphens and anything else stay, and are refused: a number that has to be guessed at is not sent. Warnings are
-    `unknown_region` (abolished codes are valid in old numbers), `fifteen_digits`, and `foreigner_card` for what looks
-    like a foreigner's permanent residence card: whether the provider takes those is unconfirmed.
+    The apostrophe before it, by which a spreadsheet keeps it text, is dropped as well. Hyphens and anything else stay,
+    and are refused: a number that has to be guessed at is not sent. Warnings are `unknown_region` (abolished codes are
+    valid in old numbers), `fifteen_digits`, and `foreigner_card` for what looks like a foreigner's permanent residence
+    card: whether the provider takes those is unconfirmed.
     """
-    text = raw.translate(_DROPPED).translate(_FULL_WIDTH).upper()
+    text = raw.translate(_DROPPED).translate(_FULL_WIDTH).upper().removeprefix("'")
     problem = _problem(text)
     if problem:
         return Number("", problem)

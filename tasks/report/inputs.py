@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from tasks.text import Text
 
 Read = Mapping[str, Any]
+MOST_ENDINGS: Final = 8
 
 
 def how_read(reading: Read, text: Text) -> str:
@@ -27,6 +28,12 @@ def delimiter(reading: Read, text: Text) -> str:
     """Return what parts the cells, so that it can be seen."""
     told = str(reading["delimiter"])
     return text("inputs.tab") if told == "\t" else told if told.isprintable() else repr(told).strip("'")
+
+
+def endings(others: Mapping[str, int], text: Text) -> str:
+    """Return how the names of what nobody read end, the most frequent first: ``.jpg 1,000 · .xls 2``."""
+    told = [f"{ending or text('inputs.no_ending')} {count:,}" for ending, count in others.items()]
+    return " · ".join([*told[:MOST_ENDINGS], *(["…"] if len(told) > MOST_ENDINGS else [])])
 
 
 def could_be_big5(inputs: Mapping[str, Any]) -> bool:

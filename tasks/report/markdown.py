@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tasks.report.facts import CostFacts, Line
-from tasks.report.inputs import could_be_big5, how_read
+from tasks.report.inputs import could_be_big5, endings, how_read
 from tasks.report.page import duration, money
 from tasks.text import Text
 
@@ -116,7 +116,12 @@ def _inputs(inputs: Mapping[str, Any], text: Text) -> list[str]:
     """Return how many inputs were read in each way; their names may be personal, and stand in the report only."""
     kinds = inputs.get("kinds", [])
     told = [f"- {how_read(kind, text)}: {kind['files']:,}" for kind in kinds]
-    return [f"{text('inputs.title')}:", *told, *_big5(inputs, text), ""] if kinds else []
+    return [f"{text('inputs.title')}:", *told, *_others(inputs, text), *_big5(inputs, text), ""] if kinds else []
+
+
+def _others(inputs: Mapping[str, Any], text: Text) -> list[str]:
+    others = inputs.get("others", {})
+    return [f"- {text('inputs.others', endings=endings(others, text))}"] if others else []
 
 
 def _big5(inputs: Mapping[str, Any], text: Text) -> list[str]:

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from tasks.records.money import from_micros
 from tasks.report.facts import CostFacts
-from tasks.report.inputs import could_be_big5, delimiter, encoding
+from tasks.report.inputs import could_be_big5, delimiter, encoding, endings
 from tasks.text import Text
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
@@ -75,6 +75,7 @@ def html_page(facts: CostFacts, text: Text, *, manifest: str, made_at: dt.dateti
         money=money,
         encoding=lambda reading: encoding(reading, text),
         delimiter=lambda reading: delimiter(reading, text),
+        others=endings(facts.inputs.get("others", {}), text),
         big5=could_be_big5(facts.inputs),
         outcomes=[
             (name, count, 100 * count / total, _TONES.get(name, "calm"))

@@ -92,7 +92,7 @@ class Source(Section):
     media: str = ""
     include: tuple[str, ...] = (
         "*.csv", "*.tsv", "*.txt", "*.jsonl", "*.ndjson", "*.parquet", "*.xlsx",
-        "*.csv.gz", "*.tsv.gz", "*.txt.gz", "*.jsonl.gz", "*.csv.zst", "*.jsonl.zst",
+        *(f"*.{kind}.{how}" for kind in ("csv", "tsv", "txt", "jsonl", "ndjson") for how in ("gz", "zst", "zstd")),
     )  # fmt: skip
     layout: SourceLayout = SourceLayout()
     columns: dict[str, str] = Field(default_factory=dict)

@@ -7,7 +7,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -40,7 +40,8 @@ class FolderStore:
         for path in sorted(self._root.rglob("*")):
             key = path.relative_to(self._root).as_posix()
             if key.startswith(prefix) and path.is_file() and self._inside(path) and not _unfinished(path):
-                yield self._info(key, path)
+                with suppress(Missing):  # somebody has removed it meanwhile
+                    yield self._info(key, path)
 
     def head(self, key: str) -> ObjectInfo:
         """Return a file's size and digest."""

@@ -138,7 +138,9 @@ def test_questions_seen_on_disk_remember_who_asked_first() -> None:
         ("2026-11-24", "expiring"), ("2026-11-23", "expired"), ("20270601", "valid"), ("2027年6月1日", "valid"),
         ("长期", "long_term"), ("", "not_given"), ("2027-02-30", "unclear"), ("soon", "unclear"), ("2026/12/15", "expiring"),
         ("2027-02-22", "expiring"), ("2027-02-23", "valid"), ("2027-6-1 00:00:00", "valid"), ("9999-12-31", "long_term"),
-        ("99991231", "long_term"), ("2027111", "unclear"), ("2027-0601", "unclear"), ("20200101-20300101", "unclear"),
+        ("99991231", "long_term"), ("2027111", "unclear"), ("2027-0601", "unclear"), ("20200101-20300101", "valid"),
+        ("2020.01.01-2030.01.01", "valid"), ("2010-01-01至2020-01-01", "expired"), ("2020.01.01-长期", "long_term"),
+        ("2020年1月1日 ～ 2026年12月1日", "expiring"), ("2020-01-01-soon", "unclear"), ("99999999-20300101", "valid"),
     ],
 )  # fmt: skip
 def test_the_end_of_a_document_is_told_for_free(text: str, status: str) -> None:
