@@ -77,4 +77,7 @@ async def _show(held: Runtime, closed: Closed) -> None:
     }
     for page, markdown in pages.items():
         await card(page, name, markdown, about)
-    await link("report", name, links["report"], about)
+    if base := held.profile.output.links:
+        await link("report", name, f"{base}/{about}/r{closed.summary['revision']}/report.html", about)
+    else:
+        await card("report", name, f"`{links['report']}`", about)

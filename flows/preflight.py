@@ -46,7 +46,7 @@ async def preflight(order: Preflight) -> Ended:
     text = Text(held.profile.language)
     lines = [*await asyncio.to_thread(house_lines, held), *await account_lines(held), *await _prefect()]
     if order.one_call and worst(lines) != "fail":
-        lines.append(await _one_call(order.profile))
+        lines.append(await _one_call(order.profile, text))
     await card("preflight", held.profile.name, page(lines, held, text), held.profile.name)
     return _ends(lines, text, held)
 
@@ -99,8 +99,9 @@ async def _prefect() -> list[Line]:
     return server_lines(answer.json() if answer else None, heartbeat_s=heartbeat_s)
 
 
-async def _one_call(profile: str) -> Line:
+async def _one_call(profile: str, text: Text) -> Line:
     """Have one record verified: a plan of one, the next sequence of today."""
     ended = await night(Order(profile=profile, limit=1, replan=True))
     calls = ended.get("run_calls", {"answered": 0})["answered"]
-    return Line("one_call", "ok" if calls else "warn", "one_call_is", {"state": ended["state"], "count": calls})
+    state = text(f"state.{ended['state']}")
+    return Line("one_call", "ok" if calls else "warn", "one_call_is", {"state": state, "count": calls})

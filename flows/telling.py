@@ -14,6 +14,8 @@ from prefect.context import FlowRunContext
 from prefect.events import emit_event
 from prefect.exceptions import PrefectException
 
+from flows.forms import words
+
 T = TypeVar("T")
 MOST_S: Final = 10.0
 BACK_MOST_S: Final = 900.0
@@ -32,12 +34,19 @@ async def told(telling: Awaitable[T], most_s: float = MOST_S, *, quiet: bool = F
 
 async def card(name: str, profile: str, markdown: str, about: str) -> None:
     """Show a page on the run, and as the newest version under the profile's own key."""
-    await told(acreate_markdown_artifact(key=key_of(name, profile), markdown=markdown, description=about))
+    said = _said(name, about)
+    await told(acreate_markdown_artifact(key=key_of(name, profile), markdown=markdown, description=said))
 
 
 async def link(name: str, profile: str, address: str, about: str) -> None:
     """Show a link on the run."""
-    await told(acreate_link_artifact(key=key_of(name, profile), link=address, link_text=address, description=about))
+    key, said = key_of(name, profile), _said(name, about)
+    await told(acreate_link_artifact(key=key, link=address, link_text=address, description=said))
+
+
+def _said(name: str, about: str) -> str:
+    """Return what stands below an artifact's key, which can't be Chinese."""
+    return f"{words(f'card.{name}')} · {about}"
 
 
 async def label(**labels: str) -> None:

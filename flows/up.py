@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from tasks.local import local_parts
+from tasks.local.parts import PROFILES
 from tasks.local.prefect_home import apply as apply_prefect_settings
 from tasks.local.prefect_parts import PORT, LocalServer, PrefectNotStartedError, prefect_server, prefect_worker
 from tasks.settings.load import CONFIGS
 
-PROFILE: Final = "demo"
 LOOK_EVERY_S: Final = 0.5
 Say = Callable[[str], None]
 
@@ -61,7 +61,7 @@ def up(home: Path, say: Say, *, port: int = PORT) -> Iterator[House]:
         part("deploy")
         from flows.deploy import POOL, deploy
 
-        deploy(profiles=[PROFILE])
+        deploy(profiles=list(PROFILES))
         with prefect_worker(home, pool=POOL) as worker:
             yield House(home, server, lambda: server.child.poll() is None and worker.poll() is None)
 

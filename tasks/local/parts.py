@@ -15,12 +15,15 @@ from typing import Final
 
 from tasks.local.kept import kept
 from tasks.local.provider import LocalProvider, provider
+from tasks.local.reading import reading_room
 from tasks.local.seaweed import LocalStore, seaweed
 from tasks.settings.load import CHECKOUT, PROFILES_VARIABLE
 from tasks.settings.secrets import PREFIX
 
 BUCKET: Final = "ivs-demo"
 SAMPLE: Final = CHECKOUT / "data" / "sample"
+PROFILES: Final = {"demo": "", "careful": '[money]\napprove_above = "1.00"'}
+"""The home's profiles: the demo, and the same that waits for somebody's approval."""
 Say = Callable[[str], None]
 
 
@@ -31,6 +34,8 @@ class LocalParts:
     home: Path
     store: LocalStore
     provider: LocalProvider
+    reports: str
+    """Address at which a browser finds the reports."""
 
 
 @contextmanager
@@ -47,8 +52,10 @@ def local_parts(home: Path, say: Say, *, config: Path) -> Iterator[LocalParts]:
         twin = running.enter_context(provider(home / "provider", config=config))
         say("sample")
         upload(store, SAMPLE)
-        parts = LocalParts(home, store, twin)
-        _write_profile(parts)
+        reports = running.enter_context(reading_room(home, store, bucket=BUCKET, prefix="results"))
+        parts = LocalParts(home, store, twin, reports)
+        for name, over in PROFILES.items():
+            _write_profile(parts, name, over)
         _set_secrets(parts)
         yield parts
 
@@ -75,11 +82,12 @@ def _md5(path: Path) -> str:
     return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
-def _write_profile(parts: LocalParts) -> None:
+def _write_profile(parts: LocalParts, name: str, over: str) -> None:
     folder = parts.home / "profiles"
     folder.mkdir(exist_ok=True, mode=0o700)
     lines = [
         'extends = "demo"',
+        f'name = "{name}"',
         f'home = "{parts.home}"',
         "[account]",
         f'endpoint = "{parts.provider.ivs}"',
@@ -87,8 +95,11 @@ def _write_profile(parts: LocalParts) -> None:
         f'project_id = "{parts.provider.project_id}"',
         "[storage]",
         f'endpoint_url = "{parts.store.endpoint}"',
+        "[output]",
+        f'links = "{parts.reports}"',
+        over,
     ]
-    (folder / "demo.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / f"{name}.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
     os.environ[PROFILES_VARIABLE] = str(folder)
 
 

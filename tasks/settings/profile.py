@@ -293,9 +293,10 @@ class Privacy(Section):
 
 
 class Output(Section):
-    """Where tables and reports are written."""
+    """Where tables and reports are written, and at which address a browser finds them: `links`, then run and file."""
 
     results: str
+    links: str = Field(default="", pattern=r"^(https?://[^\s?#@]+)?$")
     xlsx_rows: int = Field(default=200_000, ge=0, le=1_000_000)
 
 

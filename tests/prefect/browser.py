@@ -100,7 +100,7 @@ class Window:
     def sent(self, again: int = 3) -> None:
         """Send a form that is taken, and go to its run; a press that a busy page did not hear is repeated."""
         try:
-            with self.page.expect_response(re.compile("/create_flow_run$"), timeout=10_000) as answer:
+            with self.page.expect_response(re.compile("/create_flow_run$"), timeout=5_000) as answer:
                 self.submit()
         except PageTimeout:
             assert again, "the form is not sent"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from tasks.preflight.account import judged
 from tasks.settings import Secrets
 from tests.conftest import Twin
 from tests.flows.test_night import Make
+from tests.judge import rows_of
 from tests.people import invented
 from tests.prefect.conftest import House
 from tests.prefect.server import Server
@@ -41,6 +44,24 @@ def test_all_is_in_order_and_nothing_is_spent(server: Server, twin: Twin, tmp_pa
     shown = str(server.artifacts(run["id"])[f"preflight-{house.name}"]["data"])
     secrets = [value for name, value in house.environment.items() if name.startswith("IVS_BACKFILL_") and "KEY" in name]
     assert not [word for word in secrets if word in shown + house.log + str(house.out)]
+
+
+def test_one_call_is_one_request_one_row_of_the_ledger_and_its_price(
+    server: Server, twin: Twin, tmp_path: Path
+) -> None:
+    house = House(server, twin, tmp_path, 10, 400)
+    child = house.press("preflight", house.name, "--one-call", "--json")
+    assert child.returncode == 0, house.log
+    (line,) = [line for line in house.out["lines"] if line["check"] == "one_call"]
+    assert (line["level"], line["finding"]) == ("ok", "completed, 1 answered")
+    asked = [row for row in twin.journal() if row["billed"]]
+    assert len(asked) == 1
+    assert [row["status"] for row in twin.journal() if not row["billed"]] == [400, 400], "the empty questions"
+    (call,) = rows_of(tmp_path / "home" / "ledger.sqlite", "calls")
+    assert (call["call_id"], call["charge"]) == (asked[0]["uuid"], "certain")
+    (run,) = rows_of(tmp_path / "home" / "ledger.sqlite", "runs")
+    money = json.loads(run["closing"])["run_money"]
+    assert (Decimal(money["certain"]), money["possible"]) == (Decimal(asked[0]["price"]), "0.00")
 
 
 async def test_what_is_wrong_with_the_account_is_told(nights: Make) -> None:

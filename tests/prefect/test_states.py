@@ -42,6 +42,7 @@ def test_a_night_on_a_server_ends_with_a_named_state_and_cards_of_counts_and_ref
     assert "in-doubt resend" in cards[f"in-doubt-{house.name}"]["data"]
     assert cards[f"progress-{house.name}"]["data"] == 100
     assert "60/60 records" in cards[f"progress-{house.name}"]["description"]
+    assert cards[f"costs-{house.name}"]["description"] == f"费用 costs · {house.out['run_id']}"
     assert "| 2026-11-24 · 1 |" in cards[f"trend-{house.name}"]["data"]
     until(lambda: "60/60" in str(server.logs(run["id"])), "no last line")
     logs = server.logs(run["id"])

@@ -78,16 +78,16 @@ def told(house: House, worker: Worker) -> dict[str, Any]:
         os.kill(pid, signal.SIGKILL)
     died = time.monotonic()
     worker.start()
+    asked = len(twin.journal())
     found = ("Crashed", "AwaitingRetry", "Late", "Pending")
     until(lambda: server.run(flow_run)["state"]["name"] in found, "nobody finds it dead", 300)
     found_s = time.monotonic() - died
-    until(lambda: len(twin.journal()) > len(before), "nobody goes on", 300)
+    until(lambda: len(twin.journal()) > asked, "nobody goes on", 300)
     again_s = time.monotonic() - died
     run = server.ended(flow_run, 600)
-    asked = [row["received_at"] for row in before]
     return {
         "lease could not be renewed": f"{len(lost)} time(s), said in the run's log",
-        "longest time without a call before the machine died, s": longest(asked),
+        "longest time without a call before the machine died, s": longest([row["received_at"] for row in before]),
         "found dead after, s": round(found_s, 1),
         "first call after, s": round(again_s, 1),
         "Prefect's state at the end": run["state"]["name"],
