@@ -34,10 +34,13 @@ from tasks.ledger import RunBusyError, RunRow, StoppedError
 from tasks.ledger.doubts import unrevised
 from tasks.ledger.runs import FINISHED, plan_of, stop
 from tasks.plan import PlanKey, load_or_make, recent_rows
+from tasks.reconcile.conserve import NotConservedError
 from tasks.records import Record, RejectedRow, State
+from tasks.records.contracts import ContractError
 from tasks.records.inputs import Inputs
 from tasks.report import plan_markdown
 from tasks.runtime import Runtime, runtime
+from tasks.staging import StagingError
 from tasks.text import Text
 from tasks.verify import verify
 from tasks.verify.night import Night
@@ -92,13 +95,24 @@ async def close_left_behind(order: Order) -> None:
     ours = served(held.ledger) or ("" if order.replan or newest is None else newest.run_id)
     for run in await asyncio.to_thread(held.ledger.left_behind, held.profile.name, night):
         if run.run_id != ours:
-            with suppress(RunBusyError):  # somebody has taken it meanwhile
-                await close_run(order.profile, run)
+            await _close_if_possible(order.profile, run)
     for run_id in await asyncio.to_thread(held.ledger.read, partial(unrevised, profile=held.profile.name)):
-        with suppress(RunBusyError):
-            await close_run(order.profile, held.ledger.run(run_id))
+        await _close_if_possible(order.profile, held.ledger.run(run_id))
     await asyncio.to_thread(forget_staged, held)
     await asyncio.to_thread(forget_unclaimed, held)
+
+
+async def _close_if_possible(profile: str, run: RunRow) -> None:
+    """Close an earlier run; where that can't be done the log says so, and tonight's goes on.
+
+    Somebody may have taken it meanwhile, or press a redrive of it just now; each later start tries again.
+    """
+    try:
+        await close_run(profile, run)
+    except RunBusyError:
+        pass
+    except (NotConservedError, ContractError, StagingError) as error:
+        get_run_logger().error("run %s can't be closed: %s", run.run_id, error)  # no traceback: it says all
 
 
 def night_of(order: Order) -> dt.date:

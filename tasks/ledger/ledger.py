@@ -27,6 +27,7 @@ from tasks.ledger.calls import Departure, Ending, Price
 from tasks.ledger.copying import copy_to
 from tasks.ledger.errors import LedgerError, LedgerUnavailableError, StoppedError
 from tasks.ledger.opening import open_database, prepare
+from tasks.ledger.postgres import settings_that_forget
 from tasks.ledger.said import said
 from tasks.ledger.schema import budget, calls, decisions, quota, switches, unsent
 from tasks.ledger.standing import Standing
@@ -253,6 +254,10 @@ class Ledger:
     def call_count(self) -> int:
         """Return how many calls this ledger holds."""
         return int(self.read(lambda c: c.execute(select(func.count()).select_from(calls)).scalar_one()))
+
+    def careless(self) -> list[str]:
+        """Return the server's settings by which it may forget what it has said to be durable; none on SQLite."""
+        return self.read(settings_that_forget)
 
     def make_mark(self, mark: str) -> None:
         """Make a mark that an older copy of this ledger lacks; see `tasks.marker`."""

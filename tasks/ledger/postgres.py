@@ -32,6 +32,9 @@ _TUNED: Final = (
     "SET idle_session_timeout = 0",
 )
 _TURN: Final = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) FROM pg_advisory_xact_lock(%s)"
+_FORGETS: Final = text(
+    "SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off' ORDER BY name"
+)
 _HELD: Final = text(
     "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 "
     "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
@@ -95,6 +98,13 @@ def open_server(url: URL, clock: ServerClock) -> Engine:
 
     event.listen(engine, "begin", begin)
     return engine
+
+
+def settings_that_forget(connection: Connection) -> list[str]:
+    """Return the settings that are off, and without which a server that loses power loses what it has committed."""
+    if connection.dialect.name == "sqlite":
+        return []
+    return list(connection.execute(_FORGETS).scalars())
 
 
 class Session:

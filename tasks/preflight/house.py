@@ -57,6 +57,9 @@ def _prices(held: Runtime) -> Line:
 
 def _ledger(held: Runtime) -> Line:
     ledger = held.ledger
+    if careless := ledger.careless():
+        say = fail if held.profile.kind == "real" else warn
+        return say("ledger", "ledger_forgets", settings=", ".join(careless))
     return ok("ledger", "ledger_is", ledger=ledger.ledger_id[:8], calls=f"{ledger.call_count():,}")
 
 

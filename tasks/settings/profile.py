@@ -12,7 +12,7 @@ from datetime import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -333,6 +333,13 @@ class Profile(Section):
     def _hosts_fit_the_kind(self) -> Profile:
         for name, url in self._endpoints():
             _check_host(name, url, demo=self.kind == "demo")
+        return self
+
+    @model_validator(mode="after")
+    def _ledger_shows_no_password(self) -> Profile:
+        parts = urlsplit(self.ledger)
+        if parts.password is not None or "password" in parse_qs(parts.query):
+            raise ValueError("ledger: profiles are printed, so no password in its address: use PGPASSWORD or .pgpass")
         return self
 
     def _endpoints(self) -> list[tuple[str, str]]:

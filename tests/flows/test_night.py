@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from flows import backfill
 from flows.closing import close_now
 from tasks.ledger import LedgerError, RunBusyError
 from tasks.ledger.budget import run_scope
+from tasks.reconcile.conserve import NotConservedError
+from tasks.staging import StagingError
 from tests.nights import Nights
 from tests.people import fixed, invented
 
@@ -244,3 +249,22 @@ def test_a_finished_pilot_is_not_the_night(nights: Make) -> None:
     assert (whole.sequence, night.plan().run_id) == (2, whole.run_id)
     night.verify(whole)
     assert len(night.twin.journal()) == 9
+
+
+@pytest.mark.parametrize("wrong", [RunBusyError("taken"), NotConservedError("sums"), StagingError("gone")])
+async def test_an_earlier_run_that_cannot_be_closed_does_not_stop_tonights(
+    nights: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, wrong: Exception
+) -> None:
+    night = nights()
+    night.people(invented(1))
+    run = night.plan()
+
+    async def close_run(_profile: str, _run: Any) -> None:
+        raise wrong
+
+    monkeypatch.setattr(backfill, "close_run", close_run)
+    monkeypatch.setattr(backfill, "get_run_logger", lambda: logging.getLogger("test"))
+    await backfill._close_if_possible(night.profile.name, run)
+    assert [one.getMessage() for one in caplog.records if one.levelname == "ERROR"] == (
+        [] if isinstance(wrong, RunBusyError) else [f"run {run.run_id} can't be closed: {wrong}"]
+    )

@@ -42,3 +42,8 @@ def test_every_decision_is_the_same_on_postgresql(nights: Make, postgres: Postgr
     assert night.end(run) == third
     kinds = [row.kind for row in night.runtime.ledger.read(listed)]
     assert sorted(kinds) == ["redrive", "redrive", "resend", "standing", "standing", "void", "write-off"]
+
+
+def test_a_server_that_may_forget_what_it_committed_is_told(nights: Make, postgres: Postgres) -> None:
+    assert nights(ledger=Server(postgres).url).runtime.ledger.careless() == ["fsync"], "the tests' own server"
+    assert nights().runtime.ledger.careless() == []

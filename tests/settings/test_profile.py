@@ -45,6 +45,15 @@ def test_what_is_wrong_with_a_profile_is_said(tmp_path: Path, text: str, said: s
         load_profile(str(path))
 
 
+@pytest.mark.parametrize("url", ["postgresql://me:hush@db/kyc", "postgresql://me@db/kyc?password=hush"])
+def test_a_ledgers_address_with_a_password_is_refused_without_saying_it(tmp_path: Path, url: str) -> None:
+    path = tmp_path / "p.toml"
+    path.write_text(f"extends = 'demo'\nledger = '{url}'\n", encoding="utf-8")
+    with pytest.raises(ProfileError, match="PGPASSWORD") as told:
+        load_profile(str(path))
+    assert "hush" not in str(told.value)
+
+
 def test_secrets_come_from_the_environment_or_a_file(tmp_path: Path) -> None:
     path = tmp_path / "s"
     path.write_text("  from-file\n", encoding="utf-8")
