@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, NoReturn, TypeVar
 
@@ -150,13 +151,29 @@ def mask_name(name: str, *, whole: bool = False) -> str:
 
 
 _LONG_NUMBER: Final = re.compile(r"\d{9,}[xX]?")
-_MOMENT: Final = re.compile(r"20\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])([01]\d|2[0-3])[0-5]\d([0-5]\d)?")
+_PERSONS_NUMBER: Final = re.compile(r"\d{15,}[xX]?")
+_MOMENT: Final = re.compile(r"20\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])([01]\d|2[0-3])[0-5]\d([0-5]\d(\d{3})?)?")
 
 
 def shown(text: str) -> str:
     """Return a heading, or a file's name, as it may be printed: on one line, no long number readable but a time."""
     plain = "".join(letter for letter in text.strip()[:200] if letter.isprintable())
     return _LONG_NUMBER.sub(_unless_a_moment, plain)
+
+
+def file_names(keys: Iterable[str]) -> Iterator[str]:
+    """Yield what inputs are called in ledger, tables and reports: their keys, what may be an id number in them hidden.
+
+    Keys that would be called the same are told apart by their place in the list, ``4405**************.csv~2``.
+    """
+    seen: Counter[str] = Counter()
+    for key in keys:
+        hidden = _PERSONS_NUMBER.sub(_unless_a_moment, key)
+        if hidden == key:
+            yield key
+            continue
+        seen[hidden] += 1
+        yield hidden if seen[hidden] == 1 else f"{hidden}~{seen[hidden]}"
 
 
 def _unless_a_moment(found: re.Match[str]) -> str:

@@ -15,6 +15,11 @@ MOST_BROKEN: Final = 0.1
 """A file stays what it is, with bad rows in it, up to this share of unreadable among its characters beyond ASCII."""
 
 ADVICE: Final = "set source.encoding in the profile"
+_WIDER: Final = {"utf-8": "utf-8-sig", "gbk": "gb18030", "gb2312": "gb18030"}
+"""What is read instead of what a profile names: the same text, and more of it."""
+
+NO_TEXT: Final = "no text: by its first bytes it is a workbook, Parquet or packed; give it the ending of what it is"
+_OTHER_FORMS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"PAR1", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 _MARKS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -24,11 +29,13 @@ def detect(file: str, stream: BinaryIO, given: str = "") -> tuple[str, str]:
     A beginning that is plain ASCII proves nothing, so it is read on to the first byte that is not.
 
     Raises:
-        InputError: the file is empty, no encoding fits, or `given` is not one.
+        InputError: the file is empty or no text, no encoding fits, or `given` is not one.
     """
     sample = _read(stream)
     if not sample.strip(b"\0 \t\r\n\xef\xbb\xbf\xfe\xff"):
         raise InputError(file, "the file is empty")
+    if sample.startswith(_OTHER_FORMS):
+        raise InputError(file, NO_TEXT)
     name = _known(file, given) if given else _told(file, sample, stream)
     return name, _decoded(sample, name)
 
@@ -38,7 +45,7 @@ def _known(file: str, given: str) -> str:
         "a".encode(given)
     except LookupError:
         raise InputError(file, f"{given!r} is no text encoding: {ADVICE}") from None
-    return "utf-8-sig" if codecs.lookup(given).name == "utf-8" else given
+    return _WIDER.get(codecs.lookup(given).name, given)
 
 
 def _told(file: str, sample: bytes, stream: BinaryIO) -> str:

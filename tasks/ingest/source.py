@@ -20,7 +20,7 @@ from tasks.ingest.rows import TEMPLATE_FIELDS, record_of
 from tasks.ingest.table import BadRow, Table
 from tasks.ingest.unpack import bare, unpacked
 from tasks.ingest.xlsx import read_xlsx
-from tasks.privacy import Personal, shown
+from tasks.privacy import Personal, file_names
 from tasks.records import Outcome, Reason, Record, RejectedRow
 from tasks.records.inputs import UNREADABLE, Inputs, Reading
 from tasks.records.layout import Layout
@@ -113,8 +113,8 @@ def read_inputs(
     told = told or Inputs()
     failed: list[InputError] = []
     batch: list[Record | RejectedRow] = []
-    for item in inputs:
-        for row in _read_or_withheld(store, item, source, layout, failed, told):
+    for item, name in zip(inputs, file_names(item.key for item in inputs), strict=True):
+        for row in _read_or_withheld(store, item, name, source, layout, failed, told):
             batch.append(row)
             if len(batch) >= TOGETHER:
                 yield batch
@@ -126,15 +126,15 @@ def read_inputs(
 
 
 def _read_or_withheld(
-    store: Store, item: PinnedInput, source: Source, layout: Layout, failed: list[InputError], told: Inputs
+    store: Store, item: PinnedInput, name: str, source: Source, layout: Layout, failed: list[InputError], told: Inputs
 ) -> Iterator[Record | RejectedRow]:
     rows, begun = 0, False
     try:
         with table_of(store, item, source, layout) as table:
             columns = columns_of(item.key, table, source, layout)
             begun = True
-            told.read(item.key, shown(item.key), reading_of(table))
-            for row in records_of(item.key, table, columns, layout):
+            told.read(name, reading_of(table))
+            for row in records_of(name, table, columns, layout):
                 rows += 1
                 yield row
         check_rows(item, rows)
@@ -145,8 +145,8 @@ def _read_or_withheld(
             raise
         failed.append(error)
         if not begun:
-            told.read(item.key, shown(item.key), Reading(UNREADABLE))
-        place = Record(item.key, error.row or 0, Personal(""))
+            told.read(name, Reading(UNREADABLE))
+        place = Record(name, error.row or 0, Personal(""))
         yield RejectedRow(place, Outcome.WITHHELD, Reason.UNREADABLE_FILE, error.column, error.problem)
 
 
@@ -175,10 +175,17 @@ def columns_of(file: str, table: Table, source: Source, layout: Layout = _PLAIN)
         InputError: see `recognise`; or a key template names what is no field.
     """
     for template in layout.media_keys.values():
-        named = [name for _text, name, _spec, _conversion in string.Formatter().parse(template) if name is not None]
-        if not set(named) <= set(TEMPLATE_FIELDS):
+        if not _named(template) <= set(TEMPLATE_FIELDS):
             raise InputError(file, f"a key template may name {', '.join(TEMPLATE_FIELDS)} and nothing else")
     return recognise(file, table.headings, source.columns)
+
+
+def _named(template: str) -> set[str]:
+    """Return the fields that a template names; one that can't be read names nothing that there is."""
+    try:
+        return {name for _text, name, _spec, _conversion in string.Formatter().parse(template) if name is not None}
+    except ValueError:
+        return {template}
 
 
 @contextmanager

@@ -30,7 +30,7 @@ class Inputs:
     """Takes inputs as they are read, and tells of them what a plan remembers; its size has a bound."""
 
     def __init__(self) -> None:
-        self._first: dict[str, tuple[str, Reading]] = {}
+        self._first: dict[str, Reading] = {}
         self._kinds: Counter[Reading] = Counter()
         self.others: Counter[str] = Counter()
 
@@ -43,14 +43,14 @@ class Inputs:
             ending = ""
         self.others[ending] += 1
 
-    def read(self, key: str, shown: str, reading: Reading) -> None:
-        """Take an input that was opened; `shown` is its key as it may be printed."""
+    def read(self, name: str, reading: Reading) -> None:
+        """Take an input that was opened, as it is called in tables."""
         self._kinds[reading] += 1
         if sum(self._kinds.values()) <= NAMED:
-            self._first[key] = (shown, reading)
+            self._first[name] = reading
 
     def summary(self, rows: Mapping[str, int]) -> dict[str, Any]:
-        """Return what a plan remembers: `kinds` always, `files` where all can be named; `rows` are counted by key.
+        """Return what a plan remembers: `kinds` always, `files` where all can be named; `rows` are counted by name.
 
         `others` counts the objects beside them that nobody reads, by their ending.
         """
@@ -58,7 +58,5 @@ class Inputs:
         kinds = [asdict(kind) | {"files": count} for kind, count in self._kinds.most_common()]
         if sum(self._kinds.values()) > NAMED:
             return {"files": [], "kinds": kinds, "others": others}
-        files = [
-            {"file": shown, "rows": rows.get(key, 0)} | asdict(reading) for key, (shown, reading) in self._first.items()
-        ]
+        files = [{"file": name, "rows": rows.get(name, 0)} | asdict(one) for name, one in self._first.items()]
         return {"files": files, "kinds": kinds, "others": others}

@@ -146,10 +146,10 @@ class State(StrEnum):
 class Record:
     """One line of input that may be asked: text normalised, nothing sent yet.
 
-    `source_file` is the input's key below the source prefix, `source_row` its line as a person counts it (the
-    heading is line 1). `id_number` and `name` are in the form that is sent; `problems` are columns that hold nothing
-    that can be sent, with what is wrong (whether that matters depends on the check); `warnings` are findings that
-    don't stop it. Media are keys below the profile's media prefix.
+    `source_file` is the input's key below the source prefix, hidden in it what may be an id number; `source_row` its
+    line as a person counts it (the heading is line 1). `id_number` and `name` are in the form that is sent; `problems`
+    are columns that hold nothing that can be sent, with what is wrong (whether that matters depends on the check);
+    `warnings` are findings that don't stop it. Media are keys below the profile's media prefix.
     """
 
     source_file: str

@@ -97,7 +97,7 @@ class Source(Section):
     layout: SourceLayout = SourceLayout()
     columns: dict[str, str] = Field(default_factory=dict)
     encoding: str = ""
-    delimiter: str = ""
+    delimiter: str = Field(default="", pattern=r'^[^"\r\n]*$')
     control: SourceControl = SourceControl()
     rows_within_pct: float = Field(default=0, ge=0, le=1_000)
     recent_nights: int = Field(default=7, ge=3, le=100)

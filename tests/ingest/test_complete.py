@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tasks.ingest import IncompleteError, InputError, Patience, last_moment, read_profile, when_complete
-from tasks.plan import recent_rows
+from tasks.plan import PlanKey, load_or_make, recent_rows
 from tasks.records import Outcome, Reason
 from tasks.settings import Source
 from tests.people import invented
@@ -148,6 +148,28 @@ def test_the_usual_is_a_number_a_night_without_pilots_and_other_sources(nights: 
     assert recent_rows(made.runtime, ON, 7) == [6, 4]
     assert recent_rows(made.runtime, ON, 1) == [6]
     assert recent_rows(made.runtime, dt.date(2026, 11, 22), 7) == [4]
+
+
+@pytest.mark.parametrize(
+    ("over", "recent", "said"),
+    [
+        ({"rows_within_pct": 50}, [100, 100, 100], "3 rows, but 100 are usual"),
+        ({"control": {"file": "ready.json"}}, [], "the control file has not come"),
+        ({"include": ["*.txt"]}, [], "no input fits"),
+    ],
+)
+def test_what_is_not_whole_is_not_planned_and_nobody_is_asked(
+    nights: Callable[..., Any], over: dict[str, Any], recent: list[int], said: str
+) -> None:
+    made = nights(source=over)
+    made.people(invented(3))
+    held = made.runtime
+    rows = lambda told: read_profile(held.records, held.profile.source, ON, recent, told)  # noqa: E731
+    with pytest.raises(InputError, match=said):
+        load_or_make(held, PlanKey(ON), rows)
+    assert held.ledger.runs("test", most=9) == []
+    assert not [path for path in (made.folder / "staging").rglob("*") if path.is_file()]
+    assert made.twin.journal() == []
 
 
 class Clock:

@@ -99,7 +99,7 @@ def test_a_key_template_serves_rows_that_name_no_object(read: Any) -> None:
     assert two.video_key.reveal() == "v/2.mp4"
 
 
-@pytest.mark.parametrize("template", ["{name}.jpg", "{id_number}", "{customer_no.__class__}", "{}"])
+@pytest.mark.parametrize("template", ["{name}.jpg", "{id_number}", "{customer_no.__class__}", "{}", "{customer_no"])
 def test_a_key_template_names_only_what_it_may(template: str, read: Any) -> None:
     with pytest.raises(InputError, match="a key template may name"):
         read({"a.csv": HEADING}, Layout(media_keys={"face_key": template}))

@@ -11,10 +11,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import xlsxwriter
+from pydantic import ValidationError
 
 from flows.closing import close_now
 from tasks.ingest import InputError, inspect_source
 from tasks.ledger.runs import plan_of
+from tasks.privacy import file_names
 from tasks.records import Record, RejectedRow
 from tasks.records.inputs import Inputs
 from tasks.records.layout import Layout
@@ -156,6 +158,49 @@ def test_objects_that_nobody_reads_are_counted_by_their_ending_and_never_named(s
     report = inspect_source(store, Source(records="test"))
     assert report.others == {"": 3, ".xls": 2, ".jpg": 1}
     assert GOOD not in repr(report)
+
+
+def test_a_file_named_by_a_persons_number_has_it_hidden_wherever_it_is_told(nights: Make) -> None:
+    """Ledger, tables, report and stops: an object's key is personal too."""
+    night = nights()
+    records, keys = night.folder / "records", [f"{GOOD}.csv", f"{GOOD[:-1]}X.csv", "a/440524188001010014.csv"]
+    (records / "a").mkdir()
+    for key, person in zip(keys, invented(3), strict=True):
+        (records / key).write_text(f"{HEADING}\n1,{','.join(person)}\n", encoding="utf-8")
+    run = night.plan()
+    night.verify(run)
+    closed = close_now(night.runtime, run.run_id, night.folder / "home")
+    rows = pq.read_table(closed.summary["results"]).to_pylist()
+    hidden = "*" * 14
+    assert [row["source_file"] for row in rows] == [f"4405{hidden}.csv", f"4405{hidden}.csv~2", f"a/4405{hidden}.csv"]
+    assert closed.found.outcomes == {"verified": 3}
+    night.runtime.close()
+    for path in night.folder.rglob("*"):
+        if path.is_file() and records not in path.parents:
+            assert GOOD[:-1].encode() not in path.read_bytes(), path.name
+
+
+def test_file_names_keep_their_times_and_branches() -> None:
+    keys = ["CORE_20261124220000.csv", "CORE_20261124220000123.csv", "机构3301000012.csv", "6222020200112233445.csv"]
+    assert list(file_names(keys)) == [*keys[:3], "6222***************.csv"]
+
+
+@pytest.mark.parametrize("data", [b"PK\x03\x04rest", b"\x1f\x8b\x08rest", b"PAR1rest", b"\xd0\xcf\x11\xe0rest"])
+def test_another_form_under_a_texts_name_is_told(data: bytes, read: Any) -> None:
+    with pytest.raises(InputError, match="by its first bytes"):
+        read({"a.csv": data * 100})
+
+
+@pytest.mark.parametrize("given", ["gbk", "GB2312", "cp936"])
+def test_a_profile_that_says_gbk_means_all_of_it(given: str, read: Any) -> None:
+    rows = read({"a.csv": f"{HEADING}\n1,测\U00020087\u4dae,{GOOD}\n".encode("gb18030")}, encoding=given)
+    assert good(rows) == [("1", "测\U00020087\u4dae", GOOD)]
+
+
+@pytest.mark.parametrize("delimiter", ['"', "\n", "|\r"])
+def test_a_delimiter_that_can_part_nothing_is_refused_with_the_profile(delimiter: str) -> None:
+    with pytest.raises(ValidationError, match="delimiter"):
+        Source(records="test", delimiter=delimiter)
 
 
 def test_endings_take_a_bounded_place() -> None:

@@ -100,7 +100,7 @@ def test_many_inputs_are_counted_by_how_they_were_read(nights: Make) -> None:
 def test_a_million_inputs_take_a_few_lines() -> None:
     told = Inputs()
     for place in range(1_000_000):
-        told.read(f"{place}.csv", f"{place}.csv", Reading("delimited", "utf-8", "bytes", ","))
+        told.read(f"{place}.csv", Reading("delimited", "utf-8", "bytes", ","))
     assert len(str(told.summary({}))) < 500
 
 
