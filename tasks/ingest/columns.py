@@ -95,6 +95,9 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "video_key": ("视频", "人像视频", "video_key", "video"),
     "actions": ("动作", "动作序列", "actions"),
 }
+NULLS: Final = frozenset({"\\N", "NULL", "null", "(null)", "<null>", "None", "NaN", "nan", "#N/A"})
+"""What databases and their tools write where there is no value."""
+
 REQUIRED: Final = ("customer_no",)
 _REMARK: Final = re.compile(r"[(\[【].*?[)\]】]")
 _LOOSE: Final = re.compile(r"[\s_*:\-\u200b\ufeff]+")
@@ -109,9 +112,10 @@ class Columns:
     ignored: tuple[str, ...] = ()
 
     def value(self, row: Sequence[str], field: str) -> str:
-        """Return a row's text for a field, as it stands; empty where the column is not there."""
+        """Return a row's text for a field, as it stands; empty where the column is not there, or says there is none."""
         place = self.places.get(field)
-        return row[place] if place is not None and place < len(row) else ""
+        cell = row[place] if place is not None and place < len(row) else ""
+        return "" if cell in NULLS else cell
 
 
 def recognise(file: str, headings: Sequence[str], mapping: Mapping[str, str]) -> Columns:

@@ -56,6 +56,10 @@ _AS_IT_STANDS: Final = frozenset(
         "id_type",
     )
 )
+_GROUNDS: Final = ("purpose", "legal_basis", "consent_ref")
+_NO_GROUND: Final = frozenset({"无", "暂无", "没有", "否", "-", "--", "—", "/", "N/A", "n/a"})
+"""Words for having none: they are no ground on which a person's data may be used."""
+
 _KEYS: Final = ("face_key", "card_front_key", "card_back_key", "video_key")
 TEMPLATE_FIELDS: Final = ("customer_no", "org_code", "cost_centre", "consent_ref")
 """What a key template may name; all of it text that was found printable."""
@@ -103,6 +107,7 @@ def _record(file: str, number: int, row: Sequence[str], columns: Columns, media_
     told: dict[str, Any] = {
         field: _clean(columns.value(row, field)) for field in columns.places if field in _AS_IT_STANDS
     }
+    told |= {field: "" for field in _GROUNDS if told.get(field) in _NO_GROUND}
     customer_no = _clean(columns.value(row, "customer_no"))
     told |= _keys(row, columns, media_keys, {**told, "customer_no": customer_no})
     problems: list[tuple[str, str]] = []

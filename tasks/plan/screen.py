@@ -80,13 +80,19 @@ class Screen:
     def _object(self, kind: str, key: Personal[str]) -> Screened:
         column = f"{kind}_key"
         try:
-            return self._looked_at(kind, key.reveal())
+            return self._looked_at(kind, self._below(key.reveal()))
         except Missing:
             return Screened({}, Reason.MEDIA_MISSING, column, "no such object")
         except Changed:
             return Screened({}, Reason.MEDIA_CHANGED, column, "changed while it was read")
         except Forbidden:
             return Screened({}, Reason.MEDIA_FORBIDDEN, column, "outside the prefix, or the store refuses it")
+
+    def _below(self, key: str) -> str:
+        """Return what an object is called below the granted prefix, where its whole address was given."""
+        if not key.startswith(("s3://", "obs://")):
+            return key
+        return f"s3://{key.partition('://')[2]}".removeprefix(f"{self.store.uri}/")
 
     def _looked_at(self, kind: str, key: str) -> Screened:
         info = self.store.head(key)

@@ -105,6 +105,23 @@ def test_what_was_damaged_on_the_way_is_not_sent(key: str, name: str, number: st
     assert good(rows) == [("0", "测试", GOOD)]
 
 
+@pytest.mark.parametrize("null", ["\\N", "NULL", "null", "(null)", "None", "NaN", "#N/A"])
+def test_what_a_database_writes_for_nothing_is_nothing(null: str, read: Any) -> None:
+    heading = "客户号\x01姓名\x01证件类型\x01证件号码\x01合法性基础\x01人像照片\n"
+    first, second = read(
+        {"000000_0": f"{heading}1\x01{chr(1).join([null] * 5)}\n{null}\x01测试\x01\x01{GOOD}\x01\x01\n"}
+    )
+    assert isinstance(first, Record)
+    assert (first.name, first.id_number, first.id_type, first.legal_basis, first.face_key) == (None, None, "", "", None)
+    assert (second.column, second.detail) == ("customer_no", "empty, or longer than 200 characters")
+
+
+@pytest.mark.parametrize("word", ["无", "暂无", "-", "/", "—"])
+def test_a_word_for_none_is_no_legal_ground(word: str, read: Any) -> None:
+    (row,) = read({"a.csv": f"{HEADING},处理目的,合法性基础,授权编号\n1,测试,{GOOD},{word},{word},{word}\n"})
+    assert (row.purpose, row.legal_basis, row.consent_ref) == ("", "", "")
+
+
 def test_a_character_told_by_its_parts_is_rare(read: Any) -> None:
     (row,) = read({"a.csv": f"{HEADING}\n1,测⿰王民,{GOOD}\n"})
     assert row.warnings == ("rare_name",)

@@ -64,6 +64,21 @@ def test_a_key_that_leads_out_of_the_granted_prefix_is_forbidden(store: Store, k
     assert key not in repr(found)
 
 
+@pytest.mark.parametrize("scheme", ["s3", "obs"])
+def test_a_whole_address_below_the_granted_prefix_is_the_object_there(scheme: str, s3: Any) -> None:
+    keys = {
+        "IVS_BACKFILL_STORE_ACCESS_KEY": s3.access_key.reveal(),
+        "IVS_BACKFILL_STORE_SECRET_KEY": s3.secret_key.reveal(),
+    }
+    folder = uuid.uuid4().hex
+    store = open_store(f"s3://tests/{folder}/granted", s3.settings(), Secrets(keys))
+    store.put("f.jpg", picture())
+    found = screened(store, f"{scheme}://tests/{folder}/granted/f.jpg")
+    assert (found.reason, found.media["face"].key) == (None, "f.jpg")
+    for elsewhere in (f"{folder}/granted-not/f.jpg", f"{folder}/f.jpg", f"{folder}/granted/../f.jpg"):
+        assert screened(store, f"{scheme}://tests/{elsewhere}").reason is Reason.MEDIA_FORBIDDEN
+
+
 def test_a_good_object_is_pinned_and_only_its_beginning_is_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     data = picture(2_000, 2_000, quality=97)
     assert len(data) > 2 * HEAD_BYTES
