@@ -151,6 +151,7 @@ def mask_name(name: str, *, whole: bool = False) -> str:
 
 
 _LONG_NUMBER: Final = re.compile(r"\d{9,}[xX]?")
+_UNSEEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _PERSONS_NUMBER: Final = re.compile(r"\d{15,}[xX]?")
 _MOMENT: Final = re.compile(r"20\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])([01]\d|2[0-3])[0-5]\d([0-5]\d(\d{3})?)?")
 
@@ -164,11 +165,12 @@ def shown(text: str) -> str:
 def file_names(keys: Iterable[str]) -> Iterator[str]:
     """Yield what inputs are called in ledger, tables and reports: their keys, what may be an id number in them hidden.
 
-    Keys that would be called the same are told apart by their place in the list, ``4405**************.csv~2``.
+    What can't be seen, or is no text (a name that isn't UTF-8), becomes U+FFFD. Keys that would be called the same are
+    told apart by their place in the list: ``4405**************.csv~2``.
     """
     seen: Counter[str] = Counter()
     for key in keys:
-        hidden = _PERSONS_NUMBER.sub(_unless_a_moment, key)
+        hidden = _PERSONS_NUMBER.sub(_unless_a_moment, _UNSEEN.sub("\ufffd", key))
         if hidden == key:
             yield key
             continue

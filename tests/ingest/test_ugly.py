@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -195,6 +196,21 @@ def test_a_file_named_by_a_persons_number_has_it_hidden_wherever_it_is_told(nigh
     for path in night.folder.rglob("*"):
         if path.is_file() and records not in path.parents:
             assert GOOD[:-1].encode() not in path.read_bytes(), path.name
+
+
+def test_a_file_whose_name_is_no_utf8_is_one_withheld_row(nights: Make) -> None:
+    """As an archive from an old Windows leaves it in a folder."""
+    night = nights()
+    records = night.folder / "records"
+    with open(os.fsencode(records) + b"/\xbf\xcd\xbb\xa7.csv", "w", encoding="utf-8") as file:  # noqa: PTH123
+        file.write(f"{HEADING}\n1,测试,{GOOD}\n")
+    (records / "good.csv").write_text(f"{HEADING}\n1,{','.join(invented(1)[0])}\n", encoding="utf-8")
+    run = night.plan()
+    night.verify(run)
+    closed = close_now(night.runtime, run.run_id, night.folder / "home")
+    assert closed.found.outcomes == {"verified": 1, "withheld": 1}
+    (raised,) = closed.found.first_exceptions
+    assert raised["source_file"] == "\ufffd\u037b\ufffd.csv"
 
 
 def test_file_names_keep_their_times_and_branches() -> None:
