@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,7 @@ def judged(twin: Twin, database: Database, folders: list[Path], said: list[dict[
 
 @pytest.mark.parametrize(("make_database", "cap"), list(zip(TRIGGER, CAPS, strict=True)), indirect=["make_database"])
 def test_four_processes_never_pass_a_cap_and_the_night_after_pays_for_nothing_twice(
-    twin: Twin, tmp_path: Path, database: Database, cap: str
+    twin: Twin, tmp_path: Path, database: Database, cap: str, figure: Callable[[str], None]
 ) -> None:
     twin.faults(*FAULTS)
     folders = [prepared(twin, tmp_path, place, database.url, CAPS[cap]) for place in range(PROCESSES)]
@@ -120,7 +120,7 @@ def test_four_processes_never_pass_a_cap_and_the_night_after_pays_for_nothing_tw
         row = budgets[scope]
         assert (row["certain_micros"] + row["possible_micros"], row["calls"]) == (micros, calls)
     found = judged(twin, database, folders, said)
-    sys.stderr.write(f"\n{database.kind}, {cap}: {len(instants)} instants, {found}\n")
+    figure(f"R8 {database.kind}, {cap}: {len(instants)} instants of four processes, over the cap {len(over)}; {found}")
     assert found.clean, str(found)
     billed = found.counts["billed"]
     twin.faults()

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,9 @@ def killed_after(child: subprocess.Popen[bytes], twin: Twin, requests: int) -> N
     child.wait()
 
 
-def test_a_killed_flow_is_pressed_again_and_a_dead_night_is_closed_by_the_next(twin: Twin, tmp_path: Path) -> None:
+def test_a_killed_flow_is_pressed_again_and_a_dead_night_is_closed_by_the_next(
+    twin: Twin, tmp_path: Path, figure: Callable[[str], None]
+) -> None:
     prepared(twin, tmp_path)
     for requests in (1, 60, 150):
         killed_after(press(tmp_path, "2026-11-23"), twin, requests)
@@ -89,7 +92,7 @@ def test_a_killed_flow_is_pressed_again_and_a_dead_night_is_closed_by_the_next(t
         results=tables,
         planned=dict.fromkeys(tables, driver.refs(RECORDS)),
     )
-    sys.stderr.write(f"\n{found}\n")
+    figure(f"R1 a whole flow killed three times: {found}")
     assert found.clean, str(found)
     assert found.counts["in doubt"] <= 3 * driver.IN_FLIGHT
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -21,11 +20,13 @@ from tests.people import invented
 KILLS = {"sqlite": (17, 3_400), "postgres": (8, 1_600)}
 
 
-def test_twenty_five_kills_lose_nothing_and_pay_for_nothing_twice(database: Database) -> None:
+def test_twenty_five_kills_lose_nothing_and_pay_for_nothing_twice(
+    database: Database, figure: Callable[[str], None]
+) -> None:
     """A third of them on PostgreSQL; 5,000 records over both."""
     kills, records = KILLS[database.kind]
     told = driver.drive(kills, records, seed=7, url=database.url)
-    sys.stderr.write("\n" + driver.table([told]) + "\n")
+    figure(f"R1\n{driver.table([told])}")
     assert not told.findings, str(told.found)
     assert told.kills == kills
     assert told.found.counts["in doubt"] > 0, "none was killed while calls were in flight"
@@ -40,13 +41,13 @@ STEPS = {
 
 @pytest.mark.parametrize("when", ["before", "after", "inside"])
 def test_dying_at_every_ledger_write_in_turn_leaves_the_books_right(
-    twin: Twin, tmp_path: Path, make_database: Callable[[], Database], when: str
+    twin: Twin, tmp_path: Path, make_database: Callable[[], Database], when: str, figure: Callable[[str], None]
 ) -> None:
     """Opening, claiming, calls, closing; every statement: python -m tests.crash.writes."""
     databases = (make_database() for _ in itertools.count())
     first = next(databases)
     told = writes.die_in_turn(tmp_path, twin, lambda: next(databases).url, when, step=STEPS[first.kind][when])
-    sys.stderr.write(f"\n{first.kind}: died {when} {told.died} of {told.writes} writes\n")
+    figure(f"R3 {first.kind}: died {when} {told.died} writes of {told.writes}, and each night after: 0 broken")
     assert told.writes > 12
     assert told.died > 2
 

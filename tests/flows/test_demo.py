@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,9 @@ def test_the_second_night_pays_for_nothing(two_nights: tuple[Path, list[tuple[in
     assert again["sequence"] == 2
 
 
-def test_the_judge_finds_nothing(two_nights: tuple[Path, list[tuple[int, dict[str, Any], str]]]) -> None:
+def test_the_judge_finds_nothing(
+    two_nights: tuple[Path, list[tuple[int, dict[str, Any], str]]], figure: Callable[[str], None]
+) -> None:
     home, ended = two_nights
     tables = {one["run_id"]: pq.read_table(Path(one["manifest"]).with_name("results.parquet")) for _, one, _ in ended}
     refs = {run_id: set(table.column("record_ref").to_pylist()) for run_id, table in tables.items()}
@@ -60,7 +63,7 @@ def test_the_judge_finds_nothing(two_nights: tuple[Path, list[tuple[int, dict[st
     found = judge(
         ledger=home / "ledger.sqlite", journal=home / "provider" / "journal.sqlite", results=tables, planned=refs
     )
-    sys.stderr.write(f"judge: {found}\n")
+    figure(f"the demo's two nights: {found}")
     assert found.clean, str(found)
 
 

@@ -71,7 +71,7 @@ def ordered(night: Nights, kind: str) -> None:
     night.runtime.ledger.write(lambda connection: do(connection, order))
 
 
-def test_no_process_sends_a_call_later_than_two_seconds_after_halt(nights: Make) -> None:
+def test_no_process_sends_a_call_later_than_two_seconds_after_halt(nights: Make, figure: Callable[[str], None]) -> None:
     rates = {"two_factor": 100, "three_factor": 100}
     night = nights(limits={"rate_per_s": rates, "headroom_pct": 0, "canary": {"records": 0}, "in_flight": 32})
     prepared(night)
@@ -90,7 +90,8 @@ def test_no_process_sends_a_call_later_than_two_seconds_after_halt(nights: Make)
     journal = night.twin.journal()
     assert len({row["uuid"] for row in journal}) == len(journal) < 240, "neither came to its end"
     later = [(row["received_at"] - halted) / 1_000_000 for row in journal if row["received_at"] > halted]
-    sys.stderr.write(f"\n{len(journal)} calls, {len(later)} after halt, the last {max(later, default=0):.3f} s after\n")
+    last = max(later, default=0)
+    figure(f"halt: {len(journal)} calls of two processes, {len(later)} after halt, the last {last:.3f} s after")
     assert max(later, default=0) <= 2
     ended(night, *(start(night, run) for run in runs))
     assert len(night.twin.journal()) == len(journal), "a restart changes nothing"
