@@ -46,7 +46,8 @@ def read_delimited(
         file: the input's name, for errors.
         stream: opens it; called twice, and whoever gives it closes it.
         encoding: empty: told from the bytes.
-        delimiter: empty: told from the heading. One of several characters parts cells without quoting.
+        delimiter: empty: told from the heading. One of several characters parts cells even inside quotes, which are
+            taken off a whole cell.
         headings: what the columns are where no row says it; a first row that does is left out all the same.
         is_heading: tells a heading among the first rows; where none is found it is the first row that is not blank.
 
@@ -112,11 +113,15 @@ def _as_text(cell: str) -> str:
     return found[1] if found else cell
 
 
+def _unquoted(cell: str) -> str:
+    return cell[1:-1].replace('""', '"') if len(cell) > 1 and cell[0] == cell[-1] == '"' else cell
+
+
 def _parted(lines: _Lines, delimiter: str) -> Iterator[Row]:
     while True:
         lines.forget()
         try:
-            yield next(lines).rstrip("\r\n").split(delimiter)
+            yield list(map(_unquoted, next(lines).rstrip("\r\n").split(delimiter)))
         except StopIteration:
             return
         except _TooLongError:

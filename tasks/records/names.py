@@ -20,10 +20,17 @@ _HAN: Final = r"[\u3005\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff\ue0
 _COMPATIBLE: Final = re.compile(r"([\uf900-\ufaff\U0002f800-\U0002fa1f]+)")
 _DOT_BETWEEN: Final = re.compile(f"(?<={_HAN})[{re.escape(_DOTS)}](?={_HAN})")
 _BROKEN: Final = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\ufffd]")
-_HIDDEN: Final = re.compile("[?\uff1f*\uff0a\u25a1\u25a0\u3013]|\u951f\u65a4\u62f7")
-"""A mask, what systems write for a character they don't have, and UTF-8's U+FFFD read as GBK: no name holds them."""
+_SIGNS: Final = (
+    (re.compile(r"&#?\w{1,8};|\\[ux][0-9a-fA-F]{2}"), "a character written as a code, as in a web page"),
+    (
+        re.compile("[?\uff1f*\uff0a\u25a1\u25a0\u3013]|\u951f\u65a4\u62f7"),
+        "a mark where a character is hidden or was lost",
+    ),
+    (re.compile("[0-9\uff10-\uff19]"), "a digit, which no name has"),
+)
+"""What no registered name holds: a character's code; a mask, what systems write for a character they don't have, U+FFFD
+read as GBK; a number by which a system tells namesakes apart."""
 
-_CODED: Final = re.compile(r"&#?\w{1,8};|\\[ux][0-9a-fA-F]{2}")
 _PRIVATE: Final = re.compile("[\\u2ff0-\\u2fff\\ue000-\\uf8ff\\U000f0000-\\U000ffffd\\U00100000-\\U0010fffd]")
 _HAS_HAN: Final = re.compile(_HAN)
 _UNSEEN: Final = dict.fromkeys(
@@ -55,12 +62,9 @@ def check_name(raw: str) -> Name:
     text = _DOT_BETWEEN.sub(DOT, _inner_blanks(_composed(raw)))
     if not text:
         return Name("", "empty")
-    if _HIDDEN.search(text):
-        return Name("", "a mark where a character is hidden or was lost")
-    if _CODED.search(text):
-        return Name("", "a character written as a code, as in a web page")
-    if len(text) > MOST:
-        return Name("", f"longer than {MOST} characters")
+    problem = next((said for sign, said in _SIGNS if sign.search(text)), "")
+    if problem or len(text) > MOST:
+        return Name("", problem or f"longer than {MOST} characters")
     return Name(text, "", ("rare_name", *proposals(text)) if _PRIVATE.search(text) else ())
 
 

@@ -97,6 +97,8 @@ def test_what_was_kept_text_for_a_spreadsheet_is_that_text(read: Any) -> None:
         ("1", "锟斤拷试", GOOD, ("name", "a mark where a character is hidden or was lost")),
         ("1", "&#27979;试", GOOD, ("name", "a character written as a code, as in a web page")),
         ("1", "\\u6d4b试", GOOD, ("name", "a character written as a code, as in a web page")),
+        ("1", "测试2", GOOD, ("name", "a digit, which no name has")),
+        ("1", "测试２", GOOD, ("name", "a digit, which no name has")),
         ("1", "测试", "440524********0014", ("id_number", "characters other than digits and a final X")),
     ],
 )
@@ -121,6 +123,11 @@ def test_what_a_database_writes_for_nothing_is_nothing(null: str, read: Any) -> 
 def test_a_word_for_none_is_no_legal_ground(word: str, read: Any) -> None:
     (row,) = read({"a.csv": f"{HEADING},处理目的,合法性基础,授权编号\n1,测试,{GOOD},{word},{word},{word}\n"})
     assert (row.purpose, row.legal_basis, row.consent_ref) == ("", "", "")
+
+
+def test_quotes_around_cells_are_no_part_of_them_whatever_parts_the_cells(read: Any) -> None:
+    rows = read({"a.txt": f'"客户号"|!|"姓名"|!|"证件号码"\n"1"|!|"测""试"|!|"{GOOD}"\n'}, delimiter="|!|")
+    assert good(rows) == [("1", '测"试', GOOD)]
 
 
 def test_a_character_told_by_its_parts_is_rare(read: Any) -> None:
