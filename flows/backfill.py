@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -41,6 +40,7 @@ from tasks.records.inputs import Inputs
 from tasks.report import plan_markdown
 from tasks.runtime import Runtime, runtime
 from tasks.staging import StagingError
+from tasks.storage import Missing
 from tasks.text import Text
 from tasks.verify import verify
 from tasks.verify.night import Night
@@ -111,7 +111,7 @@ async def _close_if_possible(profile: str, run: RunRow) -> None:
         await close_run(profile, run)
     except RunBusyError:
         pass
-    except (NotConservedError, ContractError, StagingError) as error:
+    except (NotConservedError, ContractError, StagingError, Missing) as error:
         get_run_logger().error("run %s can't be closed: %s", run.run_id, error)  # no traceback: it says all
 
 
@@ -193,8 +193,12 @@ async def ask(profile: str, run: RunRow, cap_micros: int, since_us: int) -> None
             board.watch(night)
             stop_on_signals(night)
 
-        with to_its_end(), suppress(StoppedError):
-            await verify(profile, run, cap_micros, board.show, ready=begins, since_us=since_us)
+        try:
+            with to_its_end():
+                await verify(profile, run, cap_micros, board.show, ready=begins, since_us=since_us)
+        except StoppedError:
+            told = Text(runtime(profile).profile.language).lines("live.cancelled_since")
+            get_run_logger().warning("%s", " | ".join(told))
 
 
 def stopped_input(order: Order, problem: str) -> dict[str, Any]:

@@ -192,10 +192,8 @@ def _finish(held: Runtime, run: RunRow, state: State, summary: dict[str, Any]) -
 
 def state_of(run: RunRow, found: Reconciled) -> State:
     """Return how a run ended: stopped for its reason, or completed, with exceptions where a person is needed."""
-    if run.stop or (stopped_for(run) and found.outcomes["not_attempted"]):
-        return _STATES.get(stopped_for(run), State.STOPPED_CANCELLED)
-    if found.outcomes["not_attempted"]:
-        return State.STOPPED_CANCELLED
+    if run.stop or found.outcomes["not_attempted"]:
+        return _STATES.get(run.stop or stopped_for(run), State.STOPPED_CANCELLED)
     needs = any(found.outcomes[outcome] for outcome in NEEDS_A_PERSON)
     return State.COMPLETED_WITH_EXCEPTIONS if needs else State.COMPLETED
 

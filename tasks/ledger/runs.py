@@ -129,16 +129,21 @@ def take(connection: Connection, run_id: str, taker: Taker, *, owner_is_alive: b
 
 
 def stopped_for(run: RunRow) -> str:
-    """Return why a run was stopped, now or before a redrive took it; empty where it was not."""
-    return str(run.stop or run.stopped_before)
+    """Return why a run left records unattempted: what stopped it before a redrive took it, else now; or nothing."""
+    return str(run.stopped_before or run.stop)
 
 
-_STOP: Final = text("UPDATE runs SET stop = :reason WHERE run_id = :run_id AND stop = ''")
+_STOP: Final = text(
+    "UPDATE runs SET stop = :reason WHERE run_id = :run_id AND stop IN ('', 'not_approved') AND :epoch IN (0, epoch)"
+)
 
 
-def stop(connection: Connection, run_id: str, reason: str) -> None:
-    """Set the run's stop flag, which every later call checks; the first reason stays."""
-    connection.execute(_STOP, {"run_id": run_id, "reason": reason})
+def stop(connection: Connection, run_id: str, reason: str, *, epoch: int = 0) -> None:
+    """Set the run's stop flag, which every later call checks; the first reason stays, but for a form that waits.
+
+    An owner says its epoch, so that one which has lost the run stops nobody else.
+    """
+    connection.execute(_STOP, {"run_id": run_id, "reason": reason, "epoch": epoch})
 
 
 def staged_until(connection: Connection, profile: str, before_us: int) -> list[RunRow]:

@@ -30,6 +30,8 @@ from tasks.verify.progress import Progress
 from tasks.verify.window import seconds_left
 
 MARK_EVERY_S: Final = 60.0
+_UNTOLD_US: Final = 120_000_000
+"""A plan staged by an older version says of no answer that it knew it: of those so much older than itself it did."""
 
 
 @dataclass(slots=True)
@@ -130,6 +132,9 @@ class Night:
 
     def _open_rows(self, part: Part) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = self.staging.read(part).to_pylist()
+        for row in rows:
+            if row.get("known_us") is None:
+                row["known_us"] = self.run.as_of_us - _UNTOLD_US
         refs = [row["record_ref"] for row in rows]
         calls = self.runtime.ledger.calls_of(self.run.run_id, refs)
         notes = list(self.runtime.ledger.unsent_of(self.run.run_id, refs).values())
@@ -185,7 +190,7 @@ def open_night(
     staging = runtime.staging(summary["staging"])
     progress = Progress(total=sum(summary["operations"].values()))
     pacers = runtime.pacers()
-    gate = Gate(runtime.profile.limits.breaker, tell=_teller(runtime, run), closes_in_s=_closes_in(runtime, run))
+    gate = Gate(runtime.profile.limits.breaker, tell=_teller(runtime, run, epoch), closes_in_s=_closes_in(runtime, run))
     asker = Asker(
         run_id=run.run_id,
         epoch=epoch,
@@ -234,9 +239,9 @@ def _caps(runtime: Runtime, run: RunRow, night: str, cap_micros: int) -> list[Ca
     ]
 
 
-def _teller(runtime: Runtime, run: RunRow) -> Callable[[str], Awaitable[None]]:
+def _teller(runtime: Runtime, run: RunRow, epoch: int) -> Callable[[str], Awaitable[None]]:
     async def tell(reason: str) -> None:
-        await runtime.ledger.awrite(lambda connection: stop_run(connection, run.run_id, reason))
+        await runtime.ledger.awrite(lambda connection: stop_run(connection, run.run_id, reason, epoch=epoch))
 
     return tell
 

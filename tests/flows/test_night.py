@@ -17,6 +17,7 @@ from tasks.ledger import LedgerError, RunBusyError
 from tasks.ledger.budget import run_scope
 from tasks.reconcile.conserve import NotConservedError
 from tasks.staging import StagingError
+from tasks.storage import Missing
 from tests.nights import Nights
 from tests.people import fixed, invented
 
@@ -251,7 +252,10 @@ def test_a_finished_pilot_is_not_the_night(nights: Make) -> None:
     assert len(night.twin.journal()) == 9
 
 
-@pytest.mark.parametrize("wrong", [RunBusyError("taken"), NotConservedError("sums"), StagingError("gone")])
+@pytest.mark.parametrize(
+    "wrong",
+    [RunBusyError("taken"), NotConservedError("sums"), StagingError("gone"), Missing("staging", "get", "no such file")],
+)
 async def test_an_earlier_run_that_cannot_be_closed_does_not_stop_tonights(
     nights: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, wrong: Exception
 ) -> None:

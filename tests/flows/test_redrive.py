@@ -15,12 +15,13 @@ from sqlalchemy import text
 
 from flows import closing
 from flows.closing import forget_staged, forget_unclaimed
-from tasks.ledger import Departure, Ending, LedgerError, RunBusyError
+from tasks.ledger import Departure, Ending, LedgerError, RunBusyError, halts
 from tasks.ledger.budget import night_scope
 from tasks.ledger.doubts import Chosen, decide_all
+from tasks.plan import draft
 from tasks.reconcile import reconcile
 from tasks.runtime import Runtime
-from tasks.staging import Staging
+from tasks.staging import CHUNKS, Staging
 from tests.nights import Nights
 from tests.people import fixed, invented
 
@@ -158,6 +159,30 @@ def test_a_stopped_run_is_redriven_for_its_failures_only_and_stays_stopped(night
     second = night.end(run)
     assert len(night.twin.journal()) == asked, "the profile's cap holds: no form raises it"
     assert (second["state"], second["records"]["outcomes"]["not_attempted"]) == ("stopped_budget", left)
+
+
+def test_what_a_redrive_is_stopped_for_is_not_why_others_were_never_attempted(nights: Make) -> None:
+    night = nights(money={"cap_run": "3.00"}, limits={"attempts": 1, "in_flight": 1})
+    night.people([fixed("IVS.0101 once"), *invented(9)])
+    run, first = night.whole()
+    for _ in range(2):
+        order = partial(halts.cancel, order=night.order("cancel", run.run_id))
+        assert night.redrive(run, during=lambda _, order=order: night.runtime.ledger.write(order)) == 1
+        second = night.end(run)
+        assert (second["state"], second["reasons"]) == ("stopped_cancelled", first["reasons"])
+
+
+def test_what_an_older_version_staged_is_asked_and_redriven(nights: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    night = nights()
+    night.people([*invented(3), fixed("504")])
+    with monkeypatch.context() as older:
+        older.setattr(draft, "CHUNKS", CHUNKS.remove(CHUNKS.get_field_index("known_us")))
+        run = night.plan()
+    night.verify(run)
+    assert night.end(run)["records"]["outcomes"] == {"verified": 3, "in_doubt": 1}
+    assert night.redrive(run, "in_doubt") == 1
+    assert night.end(run)["revision"] == 2
+    assert night.judge().counts["requests"] == 5
 
 
 def test_chunks_of_open_records_are_kept_for_a_redrive_and_no_longer_than_the_profile_says(nights: Make) -> None:

@@ -198,6 +198,22 @@ def test_what_was_cancelled_since_a_start_was_made_is_not_taken_by_it(ledger: Le
     assert ledger.take("r1", caps(), since_us=made_us + 6) == 1, "a new press goes on"
 
 
+def test_what_is_cancelled_while_a_form_waits_is_cancelled(ledger: Ledger) -> None:
+    ledger.claim(claim())
+    ledger.write(lambda c: stop(c, "r1", "not_approved"))
+    ledger.write(lambda c: halts.cancel(c, Decision("cancel", "r1", "A", "B", 5)))
+    ledger.write(lambda c: stop(c, "r1", "not_approved"))
+    assert ledger.run("r1").stop == "cancelled"
+
+
+def test_an_owner_that_has_lost_its_run_stops_nobody_else(ledger: Ledger) -> None:
+    before = taken(ledger)
+    epoch = ledger.take("r1", caps())
+    for told, wanted in ((before, ""), (epoch, "window")):
+        ledger.write(lambda c, told=told: stop(c, "r1", "window", epoch=told))  # type: ignore[misc]
+        assert ledger.run("r1").stop == wanted
+
+
 @pytest.mark.parametrize("again", [True, False])
 def test_a_redrive_remembers_why_the_run_was_stopped_before(ledger: Ledger, again: bool) -> None:
     taken(ledger)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import pytest
 
 from tasks.ledger import Ledger, LedgerUnavailableError, WrongLedgerError, migrations, opening
 from tasks.ledger.budget import month_scope
+from tests.databases import Server
+from tests.postgres import Postgres
 
 BOUND = {"endpoint": "loopback", "project": "p"}
 OLDEST = (Path(__file__).parent / "version_1.sql").read_text(encoding="utf-8")
@@ -77,6 +80,31 @@ def test_an_upgraded_ledger_works_like_a_fresh_one(tmp_path: Path) -> None:
     assert [call.call_id for call in made.calls_of("r1", ["R1", "R2"])] == ["c1", "c2"]
     assert made.take("r1", []) == 4
     made.close()
+
+
+def test_the_oldest_ledger_is_upgraded_on_postgresql_as_on_sqlite(postgres: Postgres) -> None:
+    database = Server(postgres)
+    spelled = re.sub(r"VARCHAR\(\d+\)", "TEXT", OLDEST).replace("DEFAULT '0'", "DEFAULT 0")
+    for statement in spelled.split(";\n"):
+        database.write(statement)
+    made = Ledger(database.url, bound_to=BOUND)
+    whole, month = made.booked("month:2026-11"), made.booked(month_scope("test:2026-11-24", "2026-11"))
+    assert whole is not None
+    assert month is not None
+    assert whole[1:] == month[1:] == (400_000, 500_000, 2, 10_000_000, 0)
+    assert (made.recovered, made.halted(), made.take("r1", [])) == (1, "A: why", 4)
+    made.close()
+    fresh = Server(postgres)
+    Ledger(fresh.url, bound_to=BOUND).close()
+    shape = (
+        "SELECT table_name, column_name, is_nullable, column_default FROM information_schema.columns "
+        "WHERE table_schema = 'public' ORDER BY 1, 2"
+    )
+    assert database.rows(shape) == fresh.rows(shape)
+    indexes = "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2"
+    assert database.rows(indexes) == fresh.rows(indexes)
+    for one in (database, fresh):
+        one.drop()
 
 
 def test_an_upgraded_ledger_has_the_tables_of_a_fresh_one(tmp_path: Path) -> None:
