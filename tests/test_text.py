@@ -69,3 +69,4 @@ def test_an_input_error_shows_no_number_that_a_file_is_named_after(key: str, tol
     """It reaches Prefect as the reason of a stop."""
     error = InputError(key, "the file is empty")
     assert (error.file, str(error)) == (told, f"{told}: the file is empty")
+    assert InputError("s3://b/440524188001010014", "the store refuses to list it", whole=True).file.endswith("0014")

@@ -30,10 +30,10 @@ def check_total(source: str, rows: int, recent: Sequence[int], *, within_pct: fl
         IncompleteError: not one row, or further from the median than `within_pct` per cent of it (0: not compared).
     """
     if not rows:
-        raise IncompleteError(source, "not one row")
+        raise IncompleteError(source, "not one row", whole=True)
     if not within_pct or len(recent) < LEAST_NIGHTS:
         return
     usual = statistics.median(recent)
     if abs(rows - usual) > usual * within_pct / 100:
         problem = f"{rows} rows, but {usual:.0f} are usual: if that is right, widen source.rows_within_pct"
-        raise IncompleteError(source, problem)
+        raise IncompleteError(source, problem, whole=True)

@@ -45,10 +45,12 @@ def pin(store: Store, include: Sequence[str], *, partition: str = "", told: Inpu
             elif not partition or partition in info.key.split("/")[:-1]:
                 found.append(PinnedInput(info.key, info.etag, info.size, info.version_id))
     except Forbidden:
-        raise InputError(store.uri, "the store refuses to list it: check the key pair's rights") from None
+        raise InputError(store.uri, "the store refuses to list it: check the key pair's rights", whole=True) from None
     if not found:
         where = f"{store.uri}/**/{partition}" if partition else store.uri
-        raise InputError(where, f"no input fits {', '.join(include)}: check source.records and source.include")
+        raise InputError(
+            where, f"no input fits {', '.join(include)}: check source.records and source.include", whole=True
+        )
     return _of_versions(store, sorted(found, key=lambda item: item.key))
 
 
