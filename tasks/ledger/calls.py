@@ -23,7 +23,8 @@ from tasks.ledger.standing import Standing, free_doubt
 class Departure:
     """A call about to leave: who asks what for which record, and the worst it can cost (millionths).
 
-    `known_us` is when the last answer to its question was given that its plan knew of; 0 where it knew of none.
+    `known_us` is when the last answer to its question was given that its plan knew of; 0 where it knew of none. `also`
+    are the question's names under the other keys that are held: what is open or was answered under one of them counts.
     """
 
     call_id: str
@@ -45,6 +46,7 @@ class Departure:
     sent_us: int
     worst_micros: int
     known_us: int = 0
+    also: tuple[str, ...] = ()
 
     @property
     def scopes(self) -> tuple[str, str, str]:
@@ -80,6 +82,18 @@ _GATE: Final = text(
     "(SELECT max(call_id) FROM calls WHERE question = :question AND voided = 0 AND set_aside = '' AND open = 0 "
     "AND outcome NOT IN ('', 'unreadable') AND ended_us > :known_us) AS answered "
     "FROM runs WHERE run_id = :run_id"
+)
+_ALSO: Final = select(calls.c.call_id).where(
+    calls.c.question.in_(bindparam("also", expanding=True)),
+    or_(
+        calls.c.open == 1,
+        and_(
+            calls.c.voided == 0,
+            calls.c.set_aside == "",
+            calls.c.outcome.not_in(("", "unreadable")),
+            calls.c.ended_us > bindparam("known_us"),
+        ),
+    ),
 )
 _INSERT: Final = text(
     "INSERT INTO calls (call_id, run_id, epoch, owner, record_ref, chunk, attempt, question, subject, key_id, "
@@ -119,7 +133,7 @@ def depart(connection: Connection, call: Departure, standing: Standing | None = 
         raise StoppedError("halted")
     if gate.stop:
         raise StoppedError(gate.stop)
-    if gate.answered:
+    if gate.answered or _is_met_under_another_key(connection, call):
         raise OpenQuestionError(f"record {call.record_ref}: its question has an answer that its plan did not know of")
     book(connection, call.scopes, call.worst_micros)
     if standing is not None:
@@ -128,6 +142,11 @@ def depart(connection: Connection, call: Departure, standing: Standing | None = 
         connection.execute(_INSERT, asdict(call))
     except IntegrityError as error:
         raise OpenQuestionError(f"record {call.record_ref}: the same question has an open call") from error
+
+
+def _is_met_under_another_key(connection: Connection, call: Departure) -> bool:
+    values = {"also": call.also, "known_us": call.known_us}
+    return bool(call.also) and connection.execute(_ALSO, values).first() is not None
 
 
 def end(connection: Connection, call: Departure, ending: Ending, price: Price) -> None:

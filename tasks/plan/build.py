@@ -143,5 +143,6 @@ class Build:
             item.record, item.choice.check, item.screened.media, self._options(item.record), self.names, under
         )
         call.update(record_ref=row["record_ref"], question=row["question"], bytes=item.screened.held_bytes)
-        call.update(known_us=past.answered_us(row["question"]))
+        known = past.known(item.questions)
+        call.update(known_us=known.at_us if known else 0)
         self.draft.ask(row, call)

@@ -58,11 +58,16 @@ def questions(
     record: Record, check: Operation, media: dict[str, Media], options: Options, names: Pseudonyms
 ) -> tuple[str, ...]:
     """Return the keyed hash of all that decides the answer to `check` for a record, under every key, newest first."""
+    return names.all_of("question", decides(record, check, media, options))
+
+
+def decides(record: Record, check: Operation, media: dict[str, Media], options: Options) -> str:
+    """Return all that decides the answer to `check` for a record, as one text: a key that comes later names it anew."""
     facts = OPERATIONS[check]
     text = [record.name.reveal(), record.id_number.reveal()] if facts.text and record.name and record.id_number else []
     seen = [[kind, *media[kind].seen] for kind in sorted(media)]
     asked = [options.actions if facts.video else "", options.detail if facts.video or facts.face else False]
-    return names.all_of("question", orjson.dumps([check.value, text, seen, asked]).decode("utf-8", "surrogatepass"))
+    return orjson.dumps([check.value, text, seen, asked]).decode("utf-8", "surrogatepass")
 
 
 def said_of(record: Record) -> tuple[str, ...]:
@@ -80,6 +85,7 @@ def call_row(
     return {
         "subject": subjects(record, names)[under],
         "key_id": names.key_ids[under],
+        "decides": decides(record, check, media, options),
         "operation": check.value,
         "family": facts.family.value,
         "name": record.name.reveal() if record.name else "",

@@ -46,10 +46,6 @@ class Past:
         found = [self._answers[name] for name in names if name in self._answers]
         return max(found, key=lambda known: known.at_us, default=None)
 
-    def answered_us(self, name: str) -> int:
-        """Return when a question was last answered under one of its names, or 0: what came later nobody knows yet."""
-        return self._answers[name].at_us if name in self._answers else 0
-
     def open_under(self, names: Sequence[str]) -> int:
         """Return which of a question's names has an open call, else 0: asked under that name it meets its fence."""
         return next((place for place, name in enumerate(names) if name in self._open), 0)

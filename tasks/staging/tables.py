@@ -61,6 +61,7 @@ CHUNKS: Final = pa.schema(
                 "question",
                 "subject",
                 "key_id",
+                "decides",
                 "operation",
                 "family",
                 "name",

@@ -49,6 +49,7 @@ class Asker:
     wait_for_others_s: float
     rng: random.Random
     new_id: Callable[[], str]
+    names_of: Callable[[str], tuple[str, ...]] = lambda _decides: ()
     standing: Standing | None = None
     reasked: set[str] = field(default_factory=set)
 
@@ -58,7 +59,7 @@ class Asker:
         Raises:
             FencedError: another process has taken the run over.
         """
-        row = {**row, "chunk": chunk}
+        row = {**row, "chunk": chunk, "also": self._also(row)}
         try:
             while not await self._asked(row, chunk):
                 self.gate.check()
@@ -71,6 +72,10 @@ class Asker:
         except FencedError:
             self.gate.stopped = self.gate.stopped or "fenced"
             raise
+
+    def _also(self, row: dict[str, Any]) -> tuple[str, ...]:
+        """Return the question's names under the other keys held; an older version's plan can't tell."""
+        return tuple(name for name in self.names_of(row.get("decides") or "") if name != row["question"])
 
     async def _asked(self, row: dict[str, Any], chunk: int) -> bool:
         """Ask, and tell whether the record has its end; False: another's call was in the way and has made room."""
@@ -197,7 +202,7 @@ class Asker:
         """
         until = _now_s() + self.wait_for_others_s
         while True:
-            calls = await asyncio.to_thread(self.ledger.calls_about, [row["question"]])
+            calls = await asyncio.to_thread(self.ledger.calls_about, [row["question"], *row["also"]])
             blocking = next((call for call in reversed(calls) if call.open), None)
             if blocking is None:
                 return await self._rely_on(row, calls)
@@ -262,6 +267,7 @@ class Asker:
             sent_us=0,
             worst_micros=self.prices.worst(row["family"]),
             known_us=row["known_us"],
+            also=row["also"],
         )
 
 

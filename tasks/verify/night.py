@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from tasks.ledger import LedgerError, RunRow
@@ -17,6 +18,7 @@ from tasks.ledger.runs import plan_of
 from tasks.ledger.runs import stop as stop_run
 from tasks.ledger.standing import Standing
 from tasks.pricing import month_of
+from tasks.privacy import Pseudonyms
 from tasks.quota import Pacer
 from tasks.records import PAID_ANSWERS, Outcome
 from tasks.records.money import to_micros
@@ -208,6 +210,7 @@ def open_night(
         wait_for_others_s=runtime.profile.account.connect_timeout_s + runtime.profile.account.read_timeout_s + 5,
         rng=runtime.rng,
         new_id=runtime.new_id,
+        names_of=partial(_names_of, runtime.names),
         standing=_standing(runtime),
     )
     chunks = _staged(run, staging.manifest(summary["manifest_sha256"]))
@@ -220,6 +223,11 @@ def _staged(run: RunRow, manifest: Manifest) -> tuple[Part, ...]:
     if manifest.chunks and not parts:
         raise LedgerError(f"the staged records of run {run.run_id} are gone: plan its date again with `run --replan`")
     return parts
+
+
+def _names_of(names: Pseudonyms, decides: str) -> tuple[str, ...]:
+    """Return what a question is called under every key held; none where only one is, or nobody says what decides it."""
+    return names.all_of("question", decides) if decides and len(names.key_ids) > 1 else ()
 
 
 def _standing(runtime: Runtime) -> Standing | None:

@@ -174,6 +174,18 @@ async def test_an_answer_that_a_plan_did_not_know_of_fences_what_it_planned(ledg
     await ledger.depart(knowing)
 
 
+async def test_a_question_open_or_answered_under_another_key_is_not_asked(ledger: Ledger) -> None:
+    first = call(ledger, taken(ledger))
+    await ledger.depart(first)
+    second = replace(first, call_id="c2", record_ref="R2", question="newer", also=("qc1",))
+    with pytest.raises(OpenQuestionError):
+        await ledger.depart(second)
+    await ledger.end(first, replace(VERDICT, ended_us=7), Price)
+    with pytest.raises(OpenQuestionError, match="did not know of"):
+        await ledger.depart(replace(second, known_us=6))
+    await ledger.depart(replace(second, known_us=7))
+
+
 async def test_one_profiles_month_is_no_room_for_another(ledger: Ledger) -> None:
     ledger.claim(claim())
     small = [Cap(scope, 500_000) for scope in (run_scope("r1"), night_scope("a:1"), month_scope("a:1", "2026-11"))]

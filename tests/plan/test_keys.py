@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
@@ -58,6 +59,31 @@ def test_a_doubt_under_an_older_key_is_not_asked_again(nights: Make, twin: Twin)
     assert found.outcomes == {"reused": 2, "in_doubt": 1}
     assert sum(row.n for row in night.runtime.ledger.counts(run.run_id)) == 0
     assert night.judge().clean
+
+
+@pytest.mark.parametrize("first", ["before", "after"])
+def test_a_plan_of_before_the_change_and_one_of_after_ask_nobody_twice(nights: Make, twin: Twin, first: str) -> None:
+    night = nights()
+    night.people(invented(3))
+    plans = {"before": night.plan()}
+    with_keys(night, twin, NEW, f"test:{KEY}")
+    plans["after"] = night.plan(business_date=dt.date(2026, 11, 25))
+    twin.faults({"fault": "reset_after", "match": {"nth": 2}})
+    night.verify(plans.pop(first))
+    twin.faults()
+    (second,) = plans.values()
+    night.verify(second)
+    assert night.close(second).outcomes == {"reused": 2, "in_doubt": 1}
+    assert len(twin.journal()) == 3
+
+
+def test_an_answer_under_an_older_key_that_was_too_old_when_planned_is_not_relied_on(nights: Make, twin: Twin) -> None:
+    night = nights(policy={"reverify_days": {"verified": 0}})
+    night.people(invented(2))
+    night.night()
+    with_keys(night, twin, NEW, f"test:{KEY}")
+    _, found = night.night(replan=True)
+    assert (found.outcomes, len(twin.journal())) == ({"verified": 2}, 4)
 
 
 def test_a_plan_sealed_under_an_older_key_is_opened_while_that_key_is_held(nights: Make, twin: Twin) -> None:

@@ -177,7 +177,7 @@ async def test_an_answer_too_old_to_serve_is_not_relied_on_where_anothers_call_w
     async with scripted(says(200, verdict)) as server, asking(server.url, tmp_path) as asked:
         asker, ledger = asked.asker, asked.ledger
         row: dict[str, Any] = dict.fromkeys(("record_ref", "subject", "key_id", "cost_centre", "org_code"), "other")
-        row |= {"question": "q1", "operation": "id2_text", "family": "two_factor", "known_us": 0}
+        row |= {"question": "q1", "operation": "id2_text", "family": "two_factor", "known_us": 0, "also": ()}
         old = asker._departure(row, 0)
         old = replace(old, month=asker.month_of(ledger.clock_us()))
         await ledger.depart(old)
