@@ -178,6 +178,20 @@ def test_nothing_is_written_listed_or_removed_through_a_link_that_leads_out(tmp_
     assert (outside / "kept").read_text(encoding="utf-8") == "x"
 
 
+def test_a_file_removed_while_a_folder_is_listed_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = folder(tmp_path)
+    for name in "abc":
+        store.put(name, b"x")
+
+    def removed_meanwhile(_store: object, path: Path) -> bool:
+        if path.name == "b":
+            path.unlink()
+        return True
+
+    monkeypatch.setattr("tasks.storage.folder.FolderStore._inside", removed_meanwhile)
+    assert [info.key for info in store.list()] == ["a", "c"]
+
+
 def test_a_write_under_way_is_not_listed(tmp_path: Path) -> None:
     (tmp_path / ".0123456789abcdef.part").write_bytes(b"half")
     assert list(folder(tmp_path).list()) == []
