@@ -80,9 +80,13 @@ def _first_row(file: str, rows: list[tuple[int, Row]]) -> tuple[int, Sequence[st
 def _sniffed(text: str, is_heading: Tells) -> str:
     """Return what parts the heading, or the first line that is not blank where none is found."""
     lines = [line.strip("\ufeff\r\n ") for line in itertools.islice(io.StringIO(text[:MOST_LINE]), TITLE_ROWS)]
-    told = (one for line in lines for one in _DELIMITERS if one in line and is_heading(line.split(one)))
+    told = (one for line in lines for one in _DELIMITERS if one in line and is_heading(_bare(line, one)))
     first = next(filter(None, lines), "")
     return next(told, "") or max(_DELIMITERS, key=first.count)
+
+
+def _bare(line: str, delimiter: str) -> list[str]:
+    return [cell.strip('="') for cell in line.split(delimiter)]
 
 
 def _numbered(stream: Callable[[], BinaryIO], encoding: str, delimiter: str) -> Iterator[tuple[int, Row]]:

@@ -67,8 +67,10 @@ def test_a_heading_below_a_title_block_is_found_in_text_as_well(read: Any) -> No
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", "\x01"])
 def test_the_delimiter_is_that_of_the_heading_and_not_of_the_title(delimiter: str, read: Any) -> None:
     title = "截至2026-11-24,单位：人,机密;内部|资料\n"
-    rows = read({"a.csv": title + f"{HEADING}\n1,测试,{GOOD}\n".replace(",", delimiter)})
-    assert good(rows) == [("1", "测试", GOOD)]
+    data = f"{HEADING}\n1,测试,{GOOD}\n".replace(",", delimiter)
+    quoted = f'"客户号","姓名","证件号码"\n"2","测试","{GOOD}"\n'.replace(",", delimiter)
+    rows = read({"a.csv": title + data, "b.csv": title + quoted})
+    assert good(rows) == [("1", "测试", GOOD), ("2", "测试", GOOD)]
 
 
 def test_the_line_by_which_a_spreadsheet_is_told_the_delimiter_is_no_heading(read: Any) -> None:
