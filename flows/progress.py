@@ -26,7 +26,7 @@ from tasks.runtime import Runtime
 from tasks.text import Text
 from tasks.verify import Progress
 from tasks.verify.night import Night
-from tasks.verify.turns import Turns
+from tasks.verify.turns import FIRST_S, Turns
 
 ARTIFACT_EVERY_S: Final = 5.0
 THROTTLED_EVERY_S: Final = 60.0
@@ -54,8 +54,9 @@ class Board:
         self._told = 0.0
         self._turns = Turns(time.monotonic())
         self._said: set[str] = set()
-        self._refused = 0
-        self._throttled_at = 0.0
+        self._refused = self._refused_said = 0
+        self._throttled_at = -THROTTLED_EVERY_S
+        self._throttled = Turns(time.monotonic() - FIRST_S)
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -98,9 +99,11 @@ class Board:
             self._said.discard("live.paused")
         refused = sum(pacer.refused for pacer in set(self._night.pacers.values()))
         if refused > self._refused and now - self._throttled_at >= THROTTLED_EVERY_S:
-            self._say("live.throttled", count=f"{refused - self._refused:,}")
             shout(THROTTLED, {"refused": refused - self._refused, "run_id": self._run.run_id})
             self._refused, self._throttled_at = refused, now
+            if self._throttled.due(now):
+                self._say("live.throttled", count=f"{refused - self._refused_said:,}")
+                self._refused_said = refused
 
     async def _tell(self, progress: Progress, now: float) -> None:
         figures = await asyncio.to_thread(self._figures, progress)

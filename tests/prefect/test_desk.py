@@ -1,49 +1,112 @@
-"""The desk, as people press it on a real server: each decision shows, is kept, and pays for nothing more."""
+"""The terminal's buttons: each decision shows, is kept, and pays for nothing more; no server is needed for any."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Protocol
 
 from tests.conftest import Twin
 from tests.prefect.conftest import House
-from tests.prefect.server import Server
+from tests.prefect.server import ROOT, Server
 
 SIGNED = ("--who", "Li", "--why", "because", "--json")
 
 
-def test_doubts_are_written_off_redriven_and_made_void_from_the_terminal(
-    server: Server, twin: Twin, tmp_path: Path
-) -> None:
-    house = House(server, twin, tmp_path, 60, 400)
-    twin.faults({"fault": "reset_after", "match": {"nth": [10, 20, 30]}})
-    run = house.pressed("run", house.name, "--date", "2026-11-24", "--json", code=3)
-    assert run["records"]["outcomes"] == {"verified": 57, "in_doubt": 3}
-    twin.faults()
-    calls = [one["call_id"] for one in house.pressed("in-doubt", "list", house.name, "--json")["in_doubt"]]
-    assert len(calls) == 3
+class Pressed(Protocol):
+    """Presses a button, and returns the object it printed."""
 
-    done = house.pressed("in-doubt", "write-off", house.name, *calls[:2], *SIGNED)
-    assert [(one["run_id"], one["revision"]) for one in done["revised"]] == [(run["run_id"], 2)]
+    def __call__(self, *words: str, code: int = 0) -> dict[str, Any]: ...
 
-    redriven = house.pressed("redrive", house.name, "--outcomes", "in_doubt", *SIGNED, code=3)
-    assert (redriven["revision"], redriven["records"]["outcomes"]) == (3, {"verified": 58, "failed": 2})
-    assert redriven["reasons"] == {"written_off": 2}
-    again = house.pressed("redrive", house.name, "--outcomes", "in_doubt", *SIGNED, code=3)
-    assert (again["revision"], len(twin.journal())) == (3, 61), "pressed twice asks nothing twice"
 
-    void = house.pressed("void", house.name, run["run_id"], *SIGNED)
-    assert [one["revision"] for one in void["revised"]] == [4]
-    assert house.pressed("void", house.name, run["run_id"], *SIGNED, code=1)["error"].endswith("by Li: because")
-    kept = house.pressed("decisions", house.name, "--json")["decisions"]
-    assert [one["kind"] for one in reversed(kept)] == ["write-off", "write-off", "redrive", "void"]
+@contextmanager
+def terminal(house: House) -> Iterator[Pressed]:
+    """Open a terminal on a machine that knows of no Prefect server."""
+    environment = {name: value for name, value in house.environment.items() if name != "PREFECT_API_URL"}
+    with (house.folder / "log").open("ab") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "tests.prefect.terminal"],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+        )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    typed, answers = child.stdin, child.stdout
+
+    def press(*words: str, code: int = 0) -> dict[str, Any]:
+        typed.write(json.dumps(words) + "\n")
+        typed.flush()
+        answer = answers.readline()
+        assert answer, house.log[-3_000:]
+        done = json.loads(answer)
+        assert done["code"] == code, (words, done, house.log[-3_000:])
+        return dict(json.loads(done["said"]))
+
+    try:
+        yield press
+        typed.close()
+        assert child.wait(30) == 0, house.log[-3_000:]
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        answers.close()
+
+
+def test_every_flow_runs_from_the_terminal_without_a_server(twin: Twin, tmp_path: Path) -> None:
+    house = House(Server(tmp_path / "prefect"), twin, tmp_path, 60, 400)
+    with terminal(house) as press:
+        looked = {one["check"]: one["finding"] for one in press("preflight", house.name, "--json")["lines"]}
+        assert looked["prefect"] == "embedded server: no production settings needed"
+        planned = press("forecast", house.name, "--date", "2026-11-24", "--json")
+        assert not [row for row in twin.journal() if row["billed"]]
+
+        night = ("run", house.name, "--date", "2026-11-24", "--json")
+        press("halt", house.name, *SIGNED)
+        assert press(*night, code=4)["state"] == "stopped_halted"
+        press("release", house.name, *SIGNED)
+
+        twin.control("POST", "/reset")
+        twin.lift_quota()
+        twin.faults({"fault": "reset_after", "match": {"nth": [10, 20, 30]}})
+        run = press(*night, code=3)
+        assert run["run_id"] == planned["run_id"]
+        assert run["records"]["outcomes"] == {"verified": 57, "in_doubt": 3}
+        twin.faults()
+        calls = [one["call_id"] for one in press("in-doubt", "list", house.name, "--json")["in_doubt"]]
+        assert len(calls) == 3
+
+        done = press("in-doubt", "write-off", house.name, *calls[:2], *SIGNED)
+        assert [(one["run_id"], one["revision"]) for one in done["revised"]] == [(run["run_id"], 3)]
+
+        redriven = press("redrive", house.name, "--outcomes", "in_doubt", *SIGNED, code=3)
+        assert (redriven["revision"], redriven["records"]["outcomes"]) == (4, {"verified": 58, "failed": 2})
+        assert redriven["reasons"] == {"written_off": 2}
+        again = press("redrive", house.name, "--outcomes", "in_doubt", *SIGNED, code=3)
+        assert (again["revision"], len(twin.journal())) == (4, 61), "pressed twice asks nothing twice"
+
+        void = press("void", house.name, run["run_id"], *SIGNED)
+        assert [one["revision"] for one in void["revised"]] == [5]
+        assert press("void", house.name, run["run_id"], *SIGNED, code=1)["error"].endswith("by Li: because")
+        assert press("close", house.name, run["run_id"], "--json", code=3)["revision"] == 5, "nothing is new"
+        kept = press("decisions", house.name, "--json")["decisions"]
+        story = press("why", house.name, "people.csv:11", "--json")
+    assert [one["kind"] for one in reversed(kept)] == ["halt", "release", "write-off", "write-off", "redrive", "void"]
     assert {one["who"] for one in kept} == {"Li (unverified)"}
-    manifest = json.loads((tmp_path / "results" / run["run_id"] / "r4" / "manifest.json").read_text(encoding="utf-8"))
-    assert (manifest["supersedes"], len(manifest["because"]), len(manifest["decisions"])) == (3, 1, 4)
-    story = house.pressed("why", house.name, "people.csv:11", "--json")
+    manifest = json.loads((tmp_path / "results" / run["run_id"] / "r5" / "manifest.json").read_text(encoding="utf-8"))
+    assert (manifest["supersedes"], len(manifest["because"]), len(manifest["decisions"])) == (4, 1, 4)
     assert story["rows"][0]["run_id"] == run["run_id"]
     assert house.judge().clean
 
