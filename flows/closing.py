@@ -211,6 +211,7 @@ def run_object(
         "profile": run.profile,
         "business_date": run.business_date.isoformat(),
         "sequence": run.sequence,
+        "plan_hash": run.plan_hash,
         "revision": made.number,
         "state": state.value,
         "records": {"total": sum(found.outcomes.values()), "outcomes": dict(sorted(found.outcomes.items()))},

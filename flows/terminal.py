@@ -97,6 +97,8 @@ def print_run(ended: dict[str, Any], text: Text, *, as_json: bool) -> None:
     )
     for name in ("results", "report"):
         console.print(f"{text('demo.' + name)}: {ended[name]}", soft_wrap=True)
+    if ended["state"] == "stopped_not_approved":
+        console.print(text("plan.waits", profile=ended["profile"], hash=ended["plan_hash"]), soft_wrap=True)
     _print_demo(console, ended, text)
 
 

@@ -48,9 +48,14 @@ class Window:
         return found
 
     def ended(self, server: Server) -> dict[str, Any]:
-        """Wait for the final state of the run that is on the page, and return the run."""
-        run = self.run_id
+        """Wait for the final state of the run that is on the page, come back to the page, and return the run.
+
+        Nobody looks meanwhile: the run's graph is drawn all the time, and takes half a core.
+        """
+        run, here = self.run_id, self.page.url
+        self.page.goto("about:blank")
         self.until(lambda: server.run(run)["state"]["type"] in FINAL, f"run {run} does not end")
+        self.page.goto(here)
         return server.run(run)
 
     def shot(self, name: str) -> None:

@@ -83,10 +83,12 @@ class House:
         assert child.returncode == code, self.log[-3_000:]
         return self.out
 
-    def deployed(self, flow: Any, entrypoint: str, name: str = "") -> str:
+    def deployed(self, flow: Any, entrypoint: str, name: str = "", *, supervised: bool = False) -> str:
         """Register one of our flows for this house, under the house's name or another; return the deployment's id."""
         with patch.dict(os.environ, {"IVS_BACKFILL_CHOICES": self.name}):
-            return deploy(self.server, flow, entrypoint, name or self.folder.name, self.environment)
+            return deploy(
+                self.server, flow, entrypoint, name or self.folder.name, self.environment, supervised=supervised
+            )
 
     def automated(self, **instead: Any) -> Registered:
         """Register configs/automations.yaml as `deploy` does, with this house's `close`.

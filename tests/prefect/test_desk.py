@@ -66,7 +66,7 @@ def terminal(house: House) -> Iterator[Pressed]:
 
 
 def test_every_flow_runs_from_the_terminal_without_a_server(twin: Twin, tmp_path: Path) -> None:
-    house = House(Server(tmp_path / "prefect"), twin, tmp_path, 60, 400)
+    house = House(Server(tmp_path / "prefect"), twin, tmp_path, 60, 400, money={"approve_above": "1.00"})
     with terminal(house) as press:
         looked = {one["check"]: one["finding"] for one in press("preflight", house.name, "--json")["lines"]}
         assert looked["prefect"] == "embedded server: no production settings needed"
@@ -74,6 +74,9 @@ def test_every_flow_runs_from_the_terminal_without_a_server(twin: Twin, tmp_path
         assert not [row for row in twin.journal() if row["billed"]]
 
         night = ("run", house.name, "--date", "2026-11-24", "--json")
+        refused = press(*night, code=4)
+        assert (refused["state"], refused["plan_hash"]) == ("stopped_not_approved", planned["plan_hash"])
+        press("approve", house.name, refused["plan_hash"], *SIGNED)
         press("halt", house.name, *SIGNED)
         assert press(*night, code=4)["state"] == "stopped_halted"
         press("release", house.name, *SIGNED)
@@ -89,24 +92,26 @@ def test_every_flow_runs_from_the_terminal_without_a_server(twin: Twin, tmp_path
         assert len(calls) == 3
 
         done = press("in-doubt", "write-off", house.name, *calls[:2], *SIGNED)
-        assert [(one["run_id"], one["revision"]) for one in done["revised"]] == [(run["run_id"], 3)]
+        assert [(one["run_id"], one["revision"]) for one in done["revised"]] == [(run["run_id"], 4)]
 
         redriven = press("redrive", house.name, "--outcomes", "in_doubt", *SIGNED, code=3)
-        assert (redriven["revision"], redriven["records"]["outcomes"]) == (4, {"verified": 58, "failed": 2})
+        assert (redriven["revision"], redriven["records"]["outcomes"]) == (5, {"verified": 58, "failed": 2})
         assert redriven["reasons"] == {"written_off": 2}
         again = press("redrive", house.name, "--outcomes", "in_doubt", *SIGNED, code=3)
-        assert (again["revision"], len(twin.journal())) == (4, 61), "pressed twice asks nothing twice"
+        assert (again["revision"], len(twin.journal())) == (5, 61), "pressed twice asks nothing twice"
 
         void = press("void", house.name, run["run_id"], *SIGNED)
-        assert [one["revision"] for one in void["revised"]] == [5]
+        assert [one["revision"] for one in void["revised"]] == [6]
         assert press("void", house.name, run["run_id"], *SIGNED, code=1)["error"].endswith("by Li: because")
-        assert press("close", house.name, run["run_id"], "--json", code=3)["revision"] == 5, "nothing is new"
+        assert press("close", house.name, run["run_id"], "--json", code=3)["revision"] == 6, "nothing is new"
         kept = press("decisions", house.name, "--json")["decisions"]
         story = press("why", house.name, "people.csv:11", "--json")
-    assert [one["kind"] for one in reversed(kept)] == ["halt", "release", "write-off", "write-off", "redrive", "void"]
+    assert [one["kind"] for one in reversed(kept)] == [
+        "approve", "halt", "release", "write-off", "write-off", "redrive", "void",
+    ]  # fmt: skip
     assert {one["who"] for one in kept} == {"Li (unverified)"}
-    manifest = json.loads((tmp_path / "results" / run["run_id"] / "r5" / "manifest.json").read_text(encoding="utf-8"))
-    assert (manifest["supersedes"], len(manifest["because"]), len(manifest["decisions"])) == (4, 1, 4)
+    manifest = json.loads((tmp_path / "results" / run["run_id"] / "r6" / "manifest.json").read_text(encoding="utf-8"))
+    assert (manifest["supersedes"], len(manifest["because"]), len(manifest["decisions"])) == (5, 1, 4)
     assert story["rows"][0]["run_id"] == run["run_id"]
     assert house.judge().clean
 

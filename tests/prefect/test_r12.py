@@ -18,7 +18,7 @@ ORDER = {"order": {"profile": "crash", "business_date": "2026-11-24"}}
 
 def started(house: House, requests: int) -> str:
     """Run a night in the UI, and return its flow run once some calls have been made."""
-    flow_run = house.server.press(house.deployed(backfill, ENTRY), ORDER)
+    flow_run = house.server.press(house.deployed(backfill, ENTRY, supervised=True), ORDER)
     until(lambda: len(house.twin.journal()) >= requests, "no calls are made")
     return flow_run
 
@@ -26,7 +26,7 @@ def started(house: House, requests: int) -> str:
 def test_a_server_that_is_killed_and_comes_back_costs_a_night_nothing(
     server: Server, worker: Worker, twin: Twin, tmp_path: Path
 ) -> None:
-    house = House(server, twin, tmp_path, 240, 20)
+    house = House(server, twin, tmp_path, 240, 40)
     flow_run = started(house, 30)
     server.stop(signal.SIGKILL)
     asked = len(twin.journal())

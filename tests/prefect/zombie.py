@@ -60,7 +60,7 @@ def told(house: House, worker: Worker) -> dict[str, Any]:
     server, twin = house.server, house.twin
     house.automated()
     order = {"order": {"profile": house.name, "business_date": "2026-11-24"}}
-    flow_run = server.press(house.deployed(backfill, "flows/backfill.py:backfill"), order)
+    flow_run = server.press(house.deployed(backfill, "flows/backfill.py:backfill", supervised=True), order)
     until(twin.journal, "no call is made")
     begins = time.monotonic()
 
