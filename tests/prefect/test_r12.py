@@ -75,6 +75,7 @@ def test_what_a_person_cancelled_stays_cancelled_when_its_dead_run_is_started_ag
     server.set_state(flow_run, "SCHEDULED", "AwaitingRetry")
     assert server.ended(flow_run)["state"]["name"] == "StoppedCancelled", server.logs(flow_run)
     assert len(twin.journal()) == asked
+    until(lambda: any("a new start goes on" in line for line in server.logs(flow_run)), "its page does not say why")
     again = house.pressed("run", house.name, "--date", "2026-11-24", "--json", code=3)
     assert (again["run_id"], again["state"]) == (run["run_id"], "completed_with_exceptions"), "a new press goes on"
     assert house.judge().clean
