@@ -39,7 +39,7 @@ async def serve(ledger: Ledger, run: RunRow, since_us: int) -> None:
         raise StartedTooOftenError(f"started {flow_run.run_count} times: find out what ends its process")
     ours = {"ledger": ledger.ledger_id, "owner": ledger.owner.name}
     await label(profile=run.profile, run=run.run_id, since=str(since_us), **ours)
-    await told(mark_dead(ledger))
+    await told(mark_dead(ledger, run.profile))
 
 
 def served(ledger: Ledger) -> str:
@@ -61,12 +61,12 @@ def _labels(ledger: Ledger) -> dict[str, Any]:
     return labels if labels.get("ivs.ledger") == ledger.ledger_id else {}
 
 
-async def mark_dead(ledger: Ledger) -> int:
-    """Mark the Prefect runs of this ledger whose owner is dead, and return how many."""
+async def mark_dead(ledger: Ledger, profile: str) -> int:
+    """Mark a profile's Prefect runs whose owner is dead; return how many. No start goes on with another profile's."""
     under_way = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNDER_WAY)))
     async with get_client() as client:
         found = await client.read_flow_runs(flow_run_filter=under_way)
-        dead = [run for run in found if _is_dead(run, ledger)]
+        dead = [run for run in found if run.labels.get("ivs.profile") == profile and _is_dead(run, ledger)]
         for run in dead:
             gone: State[None] = Crashed(name="OwnerDied", message="its process is gone; the next start goes on")
             await client.set_flow_run_state(run.id, gone, force=True)
