@@ -37,6 +37,11 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
             "JOIN budget AS whole ON whole.scope = 'month:' || calls.month GROUP BY runs.profile, calls.month"
         ),
     ),
+    # 6: which column was at fault where a call never left, and how
+    (
+        "ALTER TABLE unsent ADD COLUMN reason_column TEXT DEFAULT '' NOT NULL",
+        "ALTER TABLE unsent ADD COLUMN reason_detail TEXT DEFAULT '' NOT NULL",
+    ),
 )
 
 SCHEMA_VERSION: Final = 1 + len(STEPS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select, text, update
@@ -181,18 +181,23 @@ def set_switch(connection: Connection, name: str, value: str) -> None:
         connection.execute(switches.insert().values(name=name, value=value))
 
 
-def never_left(
-    connection: Connection,
-    run_id: str,
-    record_ref: str,
-    *,
-    outcome: str,
-    reason: str,
-    now_us: int,
-    open_call: str = "",
-    chunk: int = -1,
-) -> None:
-    """Write what became of a record for which no call left: its reason, or the open call it depends on."""
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What became of a record for which no call left: its reason, or the open call it depends on.
+
+    `reason_column` names the input column that is at fault, `reason_detail` says how, without anything of its value.
+    """
+
+    outcome: str
+    at_us: int
+    reason: str = ""
+    reason_column: str = ""
+    reason_detail: str = ""
+    open_call: str = ""
+    chunk: int = -1
+
+
+def never_left(connection: Connection, run_id: str, record_ref: str, note: Note) -> None:
+    """Write what became of a record for which no call left; it takes the place of what was noted before."""
     connection.execute(unsent.delete().where(unsent.c.run_id == run_id, unsent.c.record_ref == record_ref))
-    told = {"outcome": outcome, "reason": reason, "open_call": open_call, "at_us": now_us, "chunk": chunk}
-    connection.execute(unsent.insert().values(run_id=run_id, record_ref=record_ref, **told))
+    connection.execute(unsent.insert().values(run_id=run_id, record_ref=record_ref, **asdict(note)))

@@ -123,6 +123,8 @@ unsent = Table(
     Column("at_us", BigInteger, nullable=False),
     Column("set_aside", Text, nullable=False, server_default=""),
     Column("chunk", Integer, nullable=False, server_default=text("-1")),
+    Column("reason_column", Text, nullable=False, server_default=""),
+    Column("reason_detail", Text, nullable=False, server_default=""),
 )
 
 decisions = Table(

@@ -146,7 +146,8 @@ def _end_by_call(call: Call) -> End:
 def _end_by_note(unsent: Call, other: Call | None) -> End:
     """Return the end of a record that was not asked: by its own reason, or by another's call as that stands now."""
     if other is None or other.open or other.outcome not in PAID_ANSWERS:
-        return End(unsent.outcome, reason=unsent.reason, points_to=unsent.open_call)
+        where = {"reason_column": unsent.reason_column, "reason_detail": unsent.reason_detail}
+        return End(unsent.outcome, reason=unsent.reason, points_to=unsent.open_call, **where)
     relied = End(
         Outcome.REUSED,
         other.outcome,

@@ -338,7 +338,7 @@ class Profile(Section):
     @model_validator(mode="after")
     def _ledger_shows_no_password(self) -> Profile:
         parts = urlsplit(self.ledger)
-        if parts.password is not None or "password" in parse_qs(parts.query):
+        if parts.password is not None or any("password" in name for name in parse_qs(parts.query)):
             raise ValueError("ledger: profiles are printed, so no password in its address: use PGPASSWORD or .pgpass")
         return self
 

@@ -14,7 +14,7 @@ from tasks.ivs.client import Answer, Body, Check, IvsClient
 from tasks.ivs.errors import BodyTooLarge, NeverSent, RunStopper, TokenError
 from tasks.ledger import CapReachedError, Departure, FencedError, Ledger, OpenQuestionError, StoppedError
 from tasks.ledger.calls import anew
-from tasks.ledger.runs import never_left
+from tasks.ledger.runs import Note, never_left
 from tasks.ledger.standing import Standing
 from tasks.media import MediaLimits
 from tasks.pricing import PriceList
@@ -64,7 +64,8 @@ class Asker:
             while not await self._asked(row, chunk):
                 self.gate.check()
         except UnfitError as unfit:
-            await self._never_left(row, Outcome.REJECTED, unfit.reason.value)
+            why = {"reason": unfit.reason.value, "reason_column": unfit.column, "reason_detail": unfit.detail}
+            await self._never_left(row, Outcome.REJECTED, **why)
         except CapReachedError:
             await self.gate.stop("budget")
         except StoppedError as stopped:
@@ -94,7 +95,7 @@ class Asker:
         try:
             return await self.client.encode(_check(row, media))
         except BodyTooLarge:
-            raise UnfitError(Reason.BAD_MEDIA, "") from None
+            raise UnfitError(Reason.BAD_MEDIA, "", "all media together are too large for one call") from None
 
     async def _until_done(self, row: dict[str, Any], chunk: int, body: Body) -> None:
         began = _now_s()
@@ -105,7 +106,7 @@ class Asker:
             if step.do == "stop":
                 await self.gate.stop(step.reason)
             if step.do == "give_up":
-                await self._never_left(row, Outcome.FAILED, step.reason)
+                await self._never_left(row, Outcome.FAILED, reason=step.reason)
             if step.do != "again":
                 return
             if is_cancelled():
@@ -211,9 +212,8 @@ class Asker:
                 return False
             if not lives or _now_s() > until:
                 unreadable = blocking.answer == "unreadable"
-                await self._never_left(
-                    row, Outcome.UNREADABLE if unreadable else Outcome.IN_DOUBT, "", blocking.call_id
-                )
+                outcome = Outcome.UNREADABLE if unreadable else Outcome.IN_DOUBT
+                await self._never_left(row, outcome, open_call=blocking.call_id)
                 return True
             await self.gate.rest(0.1)
 
@@ -229,21 +229,12 @@ class Asker:
         since = [call for call in calls if call.outcome in PAID_ANSWERS and call.ended_us > row["known_us"]]
         if since:
             answered = max(since, key=lambda call: call.ended_us)
-            await self._never_left(row, Outcome.REUSED, "", answered.call_id)
+            await self._never_left(row, Outcome.REUSED, open_call=answered.call_id)
         return bool(since)
 
-    async def _never_left(self, row: dict[str, Any], outcome: Outcome, reason: str, open_call: str = "") -> None:
-        write = partial(
-            never_left,
-            run_id=self.run_id,
-            record_ref=row["record_ref"],
-            outcome=outcome.value,
-            reason=reason,
-            now_us=self.ledger.clock_us(),
-            open_call=open_call,
-            chunk=row["chunk"],
-        )
-        await self.ledger.awrite(write)
+    async def _never_left(self, row: dict[str, Any], outcome: Outcome, **why: str) -> None:
+        note = Note(outcome.value, self.ledger.clock_us(), chunk=row["chunk"], **why)
+        await self.ledger.awrite(partial(never_left, run_id=self.run_id, record_ref=row["record_ref"], note=note))
         self.progress.done(outcome.value)
 
     def _departure(self, row: dict[str, Any], chunk: int) -> Departure:

@@ -13,12 +13,13 @@ from tasks.storage import Changed, Forbidden, Missing, Store
 
 
 class UnfitError(Exception):
-    """A record's media can't be sent: the reason, and the column that named them."""
+    """A record's media can't be sent: the reason, the column that named them, and what is wrong with them."""
 
-    def __init__(self, reason: Reason, column: str) -> None:
-        super().__init__(f"{column}: {reason}")
+    def __init__(self, reason: Reason, column: str, detail: str) -> None:
+        super().__init__(f"{column}: {reason}: {detail}")
         self.reason = reason
         self.column = column
+        self.detail = detail
 
 
 async def fetch(store: Store, row: dict[str, Any], limits: MediaLimits) -> dict[str, bytes]:
@@ -37,15 +38,16 @@ def _one(store: Store, row: dict[str, Any], kind: str, limits: MediaLimits) -> b
     try:
         data = store.get(row[column], if_match=row[f"{kind}_etag"])
     except Missing:
-        raise UnfitError(Reason.MEDIA_MISSING, column) from None
+        raise UnfitError(Reason.MEDIA_MISSING, column, "no such object") from None
     except Changed:
-        raise UnfitError(Reason.MEDIA_CHANGED, column) from None
+        raise UnfitError(Reason.MEDIA_CHANGED, column, "changed since it was planned") from None
     except Forbidden:
-        raise UnfitError(Reason.MEDIA_FORBIDDEN, column) from None
+        raise UnfitError(Reason.MEDIA_FORBIDDEN, column, "outside the prefix, or the store refuses it") from None
     if row[f"{kind}_sent_sha256"]:
         data = _fitted(data, row[f"{kind}_sent_sha256"], column, limits)
-    if whole_problem(kind, data, limits) is not None:
-        raise UnfitError(Reason.BAD_MEDIA, column)
+    problem = whole_problem(kind, data, limits)
+    if problem is not None:
+        raise UnfitError(Reason.BAD_MEDIA, column, problem)
     return data
 
 
@@ -53,5 +55,5 @@ def _fitted(data: bytes, planned_sha256: str, column: str, limits: MediaLimits) 
     """Return what was planned to be sent of a too large picture; where it comes out otherwise, nothing is sent."""
     made = fitted(data, limits) or b""
     if hashlib.sha256(made).hexdigest() != planned_sha256:
-        raise UnfitError(Reason.MEDIA_CHANGED, column)
+        raise UnfitError(Reason.MEDIA_CHANGED, column, "made to fit, it is another picture than was planned")
     return made

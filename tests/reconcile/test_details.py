@@ -14,6 +14,7 @@ from tasks.reconcile.exceptions import exception_rows
 from tasks.reconcile.join import end_of, result_row
 from tasks.records.rare import hint
 from tasks.text import Text, catalogue
+from tests.media.pictures import picture
 from tests.nights import Nights
 from tests.people import fixed, invented
 from tests.reconcile.test_reconcile import FACTS, row
@@ -80,6 +81,33 @@ def test_a_rejected_row_says_column_and_sentence_in_results_and_in_the_readers_w
         (10, "name", "为空"),
     ]
     assert not any(value in str(told) for value in (name, number, wrong, "护照", "anything", "faces/none"))
+
+
+def test_what_only_a_full_look_finds_says_column_and_sentence_too(nights: Make) -> None:
+    night = nights(language="zh")
+    name, number = invented(1)[0]
+    (night.folder / "media" / "faces").mkdir()
+    for key, data in (("cut.jpg", picture()[:-200]), ("gone.jpg", picture()), ("new.jpg", picture(500, 500))):
+        (night.folder / "media" / "faces" / key).write_bytes(data)
+    written(
+        night,
+        f"A,{name},{number},,faces/cut.jpg,id3_text_face,",
+        f"B,{name},{number},,faces/gone.jpg,id3_text_face,",
+        f"C,{name},{number},,faces/new.jpg,id3_text_face,",
+    )
+    run = night.plan()
+    (night.folder / "media" / "faces" / "gone.jpg").unlink()
+    (night.folder / "media" / "faces" / "new.jpg").write_bytes(picture(500, 700))
+    night.verify(run)
+    night.close(run)
+    results, exceptions = tables(night)
+    assert [(one["reason"], one["reason_column"], one["reason_detail"]) for one in results] == [
+        ("bad_media", "face_key", "the picture is cut short"),
+        ("media_missing", "face_key", "no such object"),
+        ("media_changed", "face_key", "changed since it was planned"),
+    ]
+    assert [one["detail"] for one in exceptions] == ["图片不完整(被截断)", "没有此对象", "自制定方案后已被更改"]
+    assert night.twin.journal() == []
 
 
 def test_what_is_odd_about_a_person_who_was_asked_stands_beside_the_verdict(nights: Make) -> None:

@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
+from tasks.ledger.runs import Note
 from tasks.reconcile.conserve import NotConservedError, Tally
 from tasks.reconcile.exceptions import exception_rows
 from tasks.reconcile.join import End, Facts, charge_of, end_of, result_row
@@ -45,6 +47,10 @@ def call(**over: Any) -> Any:
     return SimpleNamespace(**(base | over))
 
 
+def noted(outcome: str, at_us: int, **more: str) -> SimpleNamespace:
+    return SimpleNamespace(**asdict(Note(outcome, at_us, **more)), set_aside="")  # type: ignore[arg-type]
+
+
 CALLS = st.sampled_from(
     [
         call(charge="none"),
@@ -71,11 +77,7 @@ def test_outcomes_always_add_up_to_the_rows(story: list[tuple[str, list[Any], bo
         )
         mine = calls if disposition == "ask" else []
         unsent = (
-            SimpleNamespace(
-                outcome="rejected", reason="bad_media", open_call="", at_us=1_795_000_000_000_001, set_aside=""
-            )
-            if left
-            else None
+            noted("rejected", 1_795_000_000_000_001, reason="bad_media", reason_column="face_key") if left else None
         )
         result = result_row(planned, end_of(planned, mine, unsent, ""), FACTS)
         assert result["outcome"] in set(Outcome)
@@ -120,12 +122,10 @@ def test_a_call_behind_no_row_fails_the_run() -> None:
         ([call(open=1, charge="possible")], None, "in_doubt"),
         (
             [call()],
-            SimpleNamespace(
-                outcome="failed", reason="provider", open_call="", at_us=1_795_000_000_000_001, set_aside=""
-            ),
+            noted("failed", 1_795_000_000_000_001, reason="provider"),
             "failed",
         ),
-        ([], SimpleNamespace(outcome="in_doubt", reason="", open_call="c9", at_us=1, set_aside=""), "in_doubt"),
+        ([], noted("in_doubt", 1, open_call="c9"), "in_doubt"),
         ([], None, "not_attempted"),
     ],
 )

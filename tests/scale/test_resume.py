@@ -6,11 +6,10 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tasks.ledger.runs import never_left, plan_of
+from tasks.ledger.runs import Note, never_left, plan_of
 from tasks.staging import Staging
 from tasks.verify.night import open_night
 from tests.nights import Nights
@@ -37,8 +36,8 @@ def test_a_chunk_whose_records_never_left_is_known_without_reading_it(
     monkeypatch.setattr(Staging, "read", None)
     for left, chunk in ((len(refs), -1), (0, last.chunk)):
         for ref in refs:
-            how: dict[str, Any] = {"outcome": "rejected", "reason": "bad_media", "now_us": 1, "chunk": chunk}
-            held.ledger.write(partial(never_left, run_id=run.run_id, record_ref=ref, **how))
+            note = Note("rejected", 1, reason="bad_media", chunk=chunk)
+            held.ledger.write(partial(never_left, run_id=run.run_id, record_ref=ref, note=note))
         night = open_night(held, run, 1)
         assert [part.chunk for part in night.open_chunks()] == ([last.chunk] if left else [])
         asyncio.run(night.asker.client.aclose())
@@ -51,6 +50,6 @@ def test_what_never_left_and_was_answered_later_counts_once(nights: Callable[...
     night.people(invented(3))
     run, _ = night.night()
     ref = min(night.refs())
-    how: dict[str, Any] = {"outcome": "failed", "reason": "provider", "now_us": 1, "chunk": 0}
-    night.runtime.ledger.write(partial(never_left, run_id=run.run_id, record_ref=ref, **how))
+    note = Note("failed", 1, reason="provider", chunk=0)
+    night.runtime.ledger.write(partial(never_left, run_id=run.run_id, record_ref=ref, note=note))
     assert sum(night.runtime.ledger.ended_by_chunk(run.run_id).values()) == 3
