@@ -97,22 +97,29 @@ class Window:
         boxes = (where or self.page).locator("textarea")
         for place, value in enumerate(values):
             boxes.nth(place).fill(value)
+            boxes.nth(place).press("Tab")
 
     def submit(self) -> None:
         """Send the form, by the keyboard: a notice may lie over the button."""
         self.page.get_by_role("button", name="Submit").press("Enter")
 
     def sent(self, again: int = 3) -> None:
-        """Send a form that is taken, and go to its run; a press that a busy page did not hear is repeated."""
+        """Send a form that is taken, and go to its run.
+
+        Pressed again, as a person would, where a busy page did not hear it or a busy server asks for that (503).
+        """
         try:
             with self.page.expect_response(re.compile("/create_flow_run$"), timeout=5_000) as answer:
                 self.submit()
+            status = answer.value.status
         except PageTimeout:
+            status = 503
+        if status == 503:
             assert again, "the form is not sent"
             self.sent(again - 1)
-        else:
-            assert answer.value.status == 201, answer.value.text()
-            self.page.goto(f"{self.address}/v2/runs/flow-run/{answer.value.json()['id']}")
+            return
+        assert status == 201, answer.value.text()
+        self.page.goto(f"{self.address}/v2/runs/flow-run/{answer.value.json()['id']}")
 
     @property
     def run_id(self) -> str:
