@@ -11,7 +11,6 @@ from typing import Any
 
 from prefect import flow, get_client
 from prefect.client.base import ServerType
-from prefect.client.schemas.objects import State as FlowState
 from prefect.client.schemas.objects import StateType
 from prefect.settings import get_current_settings
 from pydantic import Field
@@ -21,7 +20,7 @@ from rich.table import Table
 from flows.backfill import night
 from flows.forms import Form, Order, ProfileName, words
 from flows.naming import run_name
-from flows.states import Ended
+from flows.states import Ended, final
 from flows.telling import card, told
 from tasks.preflight import Line, account_lines, house_lines, server_lines, worst
 from tasks.runtime import Runtime, runtime
@@ -82,12 +81,9 @@ def _ends(lines: list[Line], text: Text, held: Runtime) -> Ended:
     counts = {name: sum(line.level == name for line in lines) for name in ("ok", "warn", "fail")}
     found = [{"check": line.name, "level": line.level, "finding": said(line, text)} for line in lines]
     data: dict[str, Any] = {"profile": held.profile.name, "level": level, "lines": found}
-    return FlowState(
-        type=StateType.FAILED if level == "fail" else StateType.COMPLETED,
-        name={"ok": "AllClear", "warn": "ClearWithWarnings", "fail": "NotClear"}[level],
-        message="\n".join(text.lines("preflight.counts", **counts)),
-        data=data,
-    )
+    kind = StateType.FAILED if level == "fail" else StateType.COMPLETED
+    name = {"ok": "AllClear", "warn": "ClearWithWarnings", "fail": "NotClear"}[level]
+    return final(kind, name, "\n".join(text.lines("preflight.counts", **counts)), data)
 
 
 async def _prefect() -> list[Line]:

@@ -11,14 +11,13 @@ from functools import partial
 from typing import Annotated, Literal
 
 from prefect import flow
-from prefect.client.schemas.objects import State as FlowState
 from prefect.client.schemas.objects import StateType
 from pydantic import Field
 
 from flows.close import close_again
 from flows.forms import Form, Name, ProfileName, Reason, RunId, words
 from flows.naming import run_name
-from flows.states import Ended
+from flows.states import Ended, final
 from flows.telling import card
 from tasks.ledger import LedgerError
 from tasks.ledger.decided import Decision
@@ -62,7 +61,7 @@ async def settle(order: Settle) -> Ended:
     await card("in-doubt", name, doubts_markdown(await asyncio.to_thread(held.ledger.doubts), name, text), name)
     data = {"decision": order.decision, "call_ids": settled, "revised": revised}
     message = "\n".join(text.lines("desk.settled", count=len(settled), left=len(held.ledger.doubts())))
-    return FlowState(type=StateType.COMPLETED, name="Settled", message=message, data=data)
+    return final(StateType.COMPLETED, "Settled", message, data)
 
 
 def decided(held: Runtime, order: Settle) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any, Final, cast
 
 from prefect import Flow
@@ -28,13 +29,21 @@ _COMPLETED: Final = {
 }
 
 Ended = FlowState[dict[str, Any]]
+_ENDED: Final[ContextVar[list[dict[str, Any]] | None]] = ContextVar("ended", default=None)
 
 
 def ends(ended: dict[str, Any], text: Text) -> Ended:
     """Return the state in which a flow ends, given a run's object; the object is its data, for the terminal."""
     state = State(ended["state"])
     name = "".join(word.capitalize() for word in state.value.split("_"))
-    return FlowState(type=type_of(state), name=name, message=message_of(ended, text), data=ended)
+    return final(type_of(state), name, message_of(ended, text), ended)
+
+
+def final(kind: StateType, name: str, message: str, data: dict[str, Any]) -> Ended:
+    """Return a state in which a flow ends, and keep its object for the terminal that pressed it."""
+    if (kept := _ENDED.get()) is not None:
+        kept.append(data)
+    return FlowState(type=kind, name=name, message=message, data=data)
 
 
 def type_of(state: State) -> StateType:
@@ -56,13 +65,18 @@ def message_of(ended: Mapping[str, Any], text: Text) -> str:
 def press(flow: Flow[..., Any], *arguments: Any) -> dict[str, Any]:
     """Run a flow from a terminal, and return the object it ended with.
 
+    It is kept here as the flow ends: a server that is slow to answer is told twice that a run has ended, and hands back
+    its own copy of the state, which holds no object.
+
     Raises:
         Exception: what the flow raised.
     """
+    ended: list[dict[str, Any]] = []
 
     async def pressed() -> dict[str, Any]:
-        state: Any = cast("Any", flow)(*arguments, return_state=True)
-        return await object_of(await state)
+        _ENDED.set(ended)
+        state: Any = await cast("Any", flow)(*arguments, return_state=True)
+        return ended[-1] if ended else await object_of(state)
 
     return asyncio.run(pressed())
 

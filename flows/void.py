@@ -11,13 +11,12 @@ import asyncio
 from typing import Any
 
 from prefect import flow
-from prefect.client.schemas.objects import State as FlowState
 from prefect.client.schemas.objects import StateType
 
 from flows.close import close_again
 from flows.forms import Form, Name, ProfileName, Reason, RunId
 from flows.naming import run_name
-from flows.states import Ended
+from flows.states import Ended, final
 from flows.voids import void_now
 from tasks.runtime import runtime
 from tasks.text import Text
@@ -44,4 +43,4 @@ async def void(order: Void) -> Ended:
     revised = [run_id for run_id in (order.run_id, *done.relying) if await close_again(order.profile, run_id)]
     data: dict[str, Any] = {"void": done.target, "calls": done.calls, "relying": list(done.relying), "revised": revised}
     message = "\n".join(Text(held.profile.language).lines("desk.voided", calls=done.calls, count=len(revised)))
-    return FlowState(type=StateType.COMPLETED, name="Voided", message=message, data=data)
+    return final(StateType.COMPLETED, "Voided", message, data)

@@ -59,6 +59,7 @@ def terminal(house: House) -> Iterator[Pressed]:
         typed.close()
         assert child.wait(30) == 0, house.log[-3_000:]
     finally:
+        typed.close()
         if child.poll() is None:
             os.killpg(child.pid, signal.SIGKILL)
             child.wait()

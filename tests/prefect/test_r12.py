@@ -10,7 +10,7 @@ from flows.backfill import backfill
 from tests.conftest import Twin
 from tests.crash import driver
 from tests.prefect.conftest import House
-from tests.prefect.server import Server, Worker, until
+from tests.prefect.server import Server, Worker, pids_of, until
 
 ENTRY = "flows/backfill.py:backfill"
 ORDER = {"order": {"profile": "crash", "business_date": "2026-11-24"}}
@@ -51,6 +51,7 @@ def test_a_cancelled_night_drains_writes_results_and_goes_on_when_retry_is_press
     found = house.judge()
     assert found.clean, found
     assert 0 < found.counts["in doubt"] <= driver.IN_FLIGHT, found
+    until(lambda: not pids_of(flow_run), "its process stays")
     asked = len(twin.journal())
     server.set_state(flow_run, "SCHEDULED", "AwaitingRetry")
     run = server.ended(flow_run)

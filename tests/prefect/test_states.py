@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from prefect.client.schemas.objects import StateType
+from prefect.states import Cancelled
 
-from flows.states import ends, message_of, object_of, type_of
+from flows.states import ends, message_of, object_of, press, type_of
 from tasks.records import State
 from tasks.text import LANGUAGES, Text
 from tests.conftest import Twin
@@ -95,3 +96,17 @@ async def test_what_a_flow_raised_is_raised_to_the_terminal() -> None:
     failed = await exception_to_failed_state(LookupError("gone"))
     with pytest.raises(LookupError, match="gone"):
         await object_of(failed)
+
+
+def test_the_terminal_gets_its_object_where_the_server_hands_back_a_state_without_it() -> None:
+    class Forgotten:
+        """A flow whose server has answered a second telling with its own copy of the state."""
+
+        async def fn(self, profile: str) -> Any:
+            return ends({"state": "stopped_halted", "profile": profile}, Text("en"))
+
+        async def __call__(self, *given: Any, return_state: bool) -> Any:
+            await self.fn(*given)
+            return Cancelled()
+
+    assert press(Forgotten(), "crash") == {"state": "stopped_halted", "profile": "crash"}  # type: ignore[arg-type]
