@@ -47,6 +47,13 @@ def worker(server: Server) -> Iterator[Worker]:
         running.stop()
 
 
+@pytest.fixture
+def forgotten(server: Server) -> Iterator[None]:
+    """Delete the automations that a test has registered: they would act on the runs of others."""
+    yield
+    server.forget_automations()
+
+
 class House:
     """One profile over plain folders, pressed from a terminal or run by a worker, on the shared server."""
 

@@ -24,16 +24,11 @@ from tests.prefect.conftest import House
 from tests.prefect.server import AUTOMATIONS, Server, Worker, pids_of, until
 from tests.prefect.webhook import webhook
 
+pytestmark = pytest.mark.usefixtures("forgotten")
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 MISSING_S = 10
 ENTRY = "flows/backfill.py:backfill"
 ORDER = {"order": {"profile": "crash", "business_date": "2026-11-24"}}
-
-
-@pytest.fixture(autouse=True)
-def forgotten(server: Server) -> Iterator[None]:
-    yield
-    server.forget_automations()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from flows.deploy import Registered, _automate, deploy
 from tests.prefect.server import ROOT, Server
 from tests.prefect.test_forms import FLOWS
 
+pytestmark = pytest.mark.usefixtures("forgotten")
 FILE = yaml.safe_load((ROOT / "configs" / "prefect.yaml").read_text(encoding="utf-8"))
 DEPLOYMENTS = FILE["deployments"]
 
