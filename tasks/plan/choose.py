@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from tasks.records import OPERATIONS, Family, Operation, Outcome, Reason, Record
+from tasks.records.names import damage
 from tasks.records.numbers import birth_date
 from tasks.settings import Policy
 
@@ -71,12 +72,20 @@ def _reasons(record: Record, check: Operation, policy: Policy, on: dt.date) -> I
     """Yield why a record is not asked: outcome, reason, and the column concerned; the first counts."""
     yield from _unknown_words(record, policy)
     yield from _unfit(record, check, policy)
-    if policy.withhold_rare_names and "rare_name" in record.warnings:
-        yield Outcome.WITHHELD, Reason.RARE_NAME, "name", ""
+    if policy.withhold_rare_names:
+        yield from _odd_name(record)
     if lacking := _without_basis(record, check, policy):
         yield Outcome.WITHHELD, Reason.NO_LEGAL_BASIS, lacking, _EMPTY
     if young := _too_young(record, check, policy, on):
         yield Outcome.WITHHELD, Reason.MINOR, "id_number", young
+
+
+def _odd_name(record: Record) -> Iterator[Kept]:
+    """Yield why a name can't be what the registry has: people look at it before it is paid for."""
+    if "damaged_name" in record.warnings and record.name:
+        yield Outcome.WITHHELD, Reason.DAMAGED_NAME, "name", damage(record.name.reveal())
+    if "rare_name" in record.warnings:
+        yield Outcome.WITHHELD, Reason.RARE_NAME, "name", ""
 
 
 def _unknown_words(record: Record, policy: Policy) -> Iterator[Kept]:

@@ -87,6 +87,7 @@ class Reason(StrEnum):
     UNSUPPORTED_DOCUMENT = "unsupported_document"
     ERASED = "erased"
     RARE_NAME = "rare_name"
+    DAMAGED_NAME = "damaged_name"
     NO_LEGAL_BASIS = "no_legal_basis"
     MINOR = "minor"
     BUDGET = "budget"

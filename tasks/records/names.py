@@ -53,8 +53,8 @@ def check_name(raw: str) -> Name:
 
     Blanks and zero-width characters are dropped, and what serves as a middle dot between two Han characters becomes
     U+00B7; nothing is converted between traditional and simplified. Characters of the private-use areas, and those that
-    describe how one is composed, stay, with the warnings `rare_name` and what `rare.proposals` says. Problems are
-    control characters, NUL, lone surrogates, U+FFFD, and marks that hide a character or stand for a lost one.
+    describe how one is composed, stay, with the warnings `rare_name` and what `rare.proposals` says; what `damage`
+    finds stays with the warning `damaged_name`. Problems are control characters, NUL, lone surrogates and U+FFFD.
     """
     raw = raw.strip(" \t\r\n\u3000")
     if _BROKEN.search(raw):
@@ -62,10 +62,15 @@ def check_name(raw: str) -> Name:
     text = _DOT_BETWEEN.sub(DOT, _inner_blanks(_composed(raw)))
     if not text:
         return Name("", "empty")
-    problem = next((said for sign, said in _SIGNS if sign.search(text)), "")
-    if problem or len(text) > MOST:
-        return Name("", problem or f"longer than {MOST} characters")
-    return Name(text, "", ("rare_name", *proposals(text)) if _PRIVATE.search(text) else ())
+    if len(text) > MOST:
+        return Name("", f"longer than {MOST} characters")
+    rare = ("rare_name", *proposals(text)) if _PRIVATE.search(text) else ()
+    return Name(text, "", ("damaged_name", *rare) if damage(text) else rare)
+
+
+def damage(text: str) -> str:
+    """Return by what a name shows that it is not whole, or an empty text."""
+    return next((said for sign, said in _SIGNS if sign.search(text)), "")
 
 
 def _composed(text: str) -> str:
