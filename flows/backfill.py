@@ -182,10 +182,13 @@ async def approve(profile: str, run: RunRow) -> int | None:
     return cap
 
 
-async def ask(profile: str, run: RunRow, cap_micros: int, since_us: int) -> None:
+async def ask(
+    profile: str, run: RunRow, cap_micros: int, since_us: int, *, on: dt.date | None = None, again: bool = False
+) -> None:
     """Ask the provider until nothing is open or the run is stopped; a signal stops it cleanly.
 
-    A run that was cancelled since this start was first made asks nothing: a new press goes on with it.
+    A run that was cancelled since this start was first made asks nothing: a new press goes on with it. For `on` and
+    `again` see `verify`.
     """
     with Board(runtime(profile), run) as board:
 
@@ -195,7 +198,7 @@ async def ask(profile: str, run: RunRow, cap_micros: int, since_us: int) -> None
 
         try:
             with to_its_end():
-                await verify(profile, run, cap_micros, board.show, ready=begins, since_us=since_us)
+                await verify(profile, run, cap_micros, board.show, ready=begins, on=on, again=again, since_us=since_us)
         except StoppedError:
             told = Text(runtime(profile).profile.language).lines("live.cancelled_since")
             get_run_logger().warning("%s", " | ".join(told))

@@ -8,7 +8,6 @@ run's results get their next revision. Pressed again it goes on with what is lef
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from functools import partial
 from typing import Literal
 
@@ -16,23 +15,18 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
-from flows.backfill import ended
+from flows.backfill import ask, ended
 from flows.close import close_run
 from flows.forms import BusinessDate, Form, Name, ProfileName, Reason, RunId, words
 from flows.naming import run_name, today
-from flows.progress import Board
 from flows.states import Ended, ends
-from flows.telling import to_its_end
-from tasks.ledger import LedgerError, RunBusyError, RunRow, StoppedError, redrives
+from tasks.ledger import LedgerError, RunBusyError, RunRow, redrives
 from tasks.ledger.budget import run_scope
 from tasks.ledger.decided import Decision
 from tasks.records import Family
 from tasks.records.money import to_micros
 from tasks.runtime import Runtime, runtime
 from tasks.text import Text
-from tasks.verify import verify
-from tasks.verify.night import Night
-from tasks.verify.signals import stop_on_signals
 
 Kind = Literal["failed", "resent", "in_doubt", "unreadable", "written_off"]
 
@@ -68,7 +62,8 @@ async def redrive(order: Redrive) -> Ended:
     run = await asyncio.to_thread(runtime(order.profile).ledger.run, run_id)
     if not count:
         return ends(ended(run), text)
-    await ask_again(order, run, cap, since_us)
+    on = order.business_date or today(runtime(order.profile).profile.zone)
+    await ask(order.profile, run, cap, since_us, on=on, again=True)
     return ends(await close_run(order.profile, run), text)
 
 
@@ -96,20 +91,6 @@ def choose(held: Runtime, order: Redrive) -> tuple[str, int, int]:
     booked = held.ledger.booked(run_scope(run.run_id))
     so_far = int(booked.certain_micros + booked.possible_micros) if booked else 0
     return run.run_id, len(chosen), min(so_far + worst, to_micros(held.profile.money.cap_run))
-
-
-async def ask_again(order: Redrive, run: RunRow, cap_micros: int, since_us: int) -> None:
-    """Ask the chosen records, unless the run was cancelled since this start was made."""
-    held = runtime(order.profile)
-    on = order.business_date or today(held.profile.zone)
-    with Board(held, run) as board:
-
-        def begins(night: Night) -> None:
-            board.watch(night)
-            stop_on_signals(night)
-
-        with to_its_end(), suppress(StoppedError):
-            await verify(order.profile, run, cap_micros, board.show, ready=begins, on=on, again=True, since_us=since_us)
 
 
 def _run_of(held: Runtime, order: Redrive) -> RunRow:

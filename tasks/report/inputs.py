@@ -13,8 +13,9 @@ MOST_ENDINGS: Final = 8
 
 def how_read(reading: Read, text: Text) -> str:
     """Return one line of it."""
-    parts = (text(f"inputs.{reading['form']}"), encoding(reading, text), delimiter(reading, text))
-    return " · ".join(filter(None, parts))
+    parts = (text(f"inputs.{reading['form']}"), encoding(reading, text))
+    between = delimiter(reading, text)
+    return " · ".join(filter(None, (*parts, between and f"{text('inputs.delimiter')} `{between}`")))
 
 
 def encoding(reading: Read, text: Text) -> str:

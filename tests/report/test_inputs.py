@@ -68,7 +68,7 @@ def test_the_report_says_of_each_input_how_it_was_read(nights: Make) -> None:
     ]
     assert "Big5" in page
     card = plan_markdown(run, plan_of(run), Text("en"))
-    assert "- delimited text · UTF-8 (told from its bytes) · ,: 1" in card
+    assert "- delimited text · UTF-8 (told from its bytes) · Delimiter `,`: 1" in card
     assert "Big5" in card
     assert not re.search(r"\.(csv|tsv|jsonl|parquet)", card)
 
