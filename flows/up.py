@@ -21,6 +21,24 @@ LOOK_EVERY_S: Final = 0.5
 Say = Callable[[str], None]
 
 
+class Interrupts:
+    """SIGTERM and Ctrl-C, each a KeyboardInterrupt; one that Python swallows, in a finaliser say, is remembered."""
+
+    def __init__(self) -> None:
+        self._came = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._end)
+
+    def _end(self, _number: int, _frame: object) -> NoReturn:
+        self._came = True
+        raise KeyboardInterrupt
+
+    def check(self) -> None:
+        """Raise the interrupt that came."""
+        if self._came:
+            raise KeyboardInterrupt
+
+
 @dataclass(frozen=True)
 class House:
     """What is up, and where to look at it."""
@@ -28,14 +46,17 @@ class House:
     home: Path
     server: LocalServer
     alive: Callable[[], bool]
+    interrupts: Interrupts
 
     def stay(self) -> NoReturn:
         """Wait for ever.
 
         Raises:
+            KeyboardInterrupt: it was asked to end.
             PrefectNotStartedError: server or worker ended by itself.
         """
         while self.alive():
+            self.interrupts.check()
             time.sleep(LOOK_EVERY_S)
         raise PrefectNotStartedError(f"Prefect's server or worker has ended: see the logs in {self.home / 'prefect'}")
 
@@ -46,12 +67,14 @@ def up(home: Path, say: Say, *, port: int = PORT) -> Iterator[House]:
 
     Raises:
         StoreNotStartedError, ProviderNotStartedError, PrefectNotStartedError, NotRegisteredError: what fails.
+        KeyboardInterrupt: SIGTERM or Ctrl-C.
     """
-    _end_on_sigterm()
+    interrupts = Interrupts()
     os.environ.pop("PREFECT_API_URL", None)
     apply_prefect_settings(home, served=True)
 
     def part(name: str) -> None:
+        interrupts.check()
         say(f"demo.{name}")
 
     part("prefect")
@@ -63,11 +86,4 @@ def up(home: Path, say: Say, *, port: int = PORT) -> Iterator[House]:
 
         deploy(profiles=list(PROFILES))
         with prefect_worker(home, pool=POOL) as worker:
-            yield House(home, server, lambda: server.child.poll() is None and worker.poll() is None)
-
-
-def _end_on_sigterm() -> None:
-    def end(_number: int, _frame: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, end)
+            yield House(home, server, lambda: server.child.poll() is None and worker.poll() is None, interrupts)

@@ -12,12 +12,13 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from tasks.local import process
+from tasks.local import leash
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -64,7 +65,7 @@ class Postgres:
         with self._log.open("ab") as log:
             self._child = subprocess.Popen(
                 [self._bin / "postgres", "-D", str(self._data), "-p", str(self.port), *options],
-                stdout=log, stderr=log, cwd=self._data.parent, preexec_fn=process._dying_with_parent(), **self._as,  # noqa: PLW1509
+                stdout=log, stderr=log, cwd=self._data.parent, preexec_fn=partial(leash.hold, os.getpid()), **self._as,  # noqa: PLW1509
             )  # fmt: skip
         ends = time.monotonic() + 60
         while True:

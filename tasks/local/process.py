@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final
 
-_PR_SET_PDEATHSIG: Final = 1
+_LEASH: Final = [sys.executable, "-I", "-S", str(Path(__file__).with_name("leash.py"))]
 STOP_S: Final = 5.0
 
 
@@ -27,14 +25,13 @@ def start(
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with log.open("ab") as written:
         return subprocess.Popen(  # noqa: S603  # our own command
-            command,
+            [*_LEASH, str(os.getpid()), *command],
             stdin=subprocess.DEVNULL,
             stdout=written if output is None else output,
             stderr=written,
             env=environment,
             cwd=folder,
             process_group=0,  # the terminal's Ctrl-C is the parent's alone
-            preexec_fn=_dying_with_parent() if sys.platform == "linux" else None,  # noqa: PLW1509  # two system calls, all else is done before the fork
         )
 
 
@@ -49,15 +46,3 @@ def stop(child: subprocess.Popen[bytes], *, patience_s: float = STOP_S) -> None:
             child.wait()
     if child.stdout is not None:
         child.stdout.close()
-
-
-def _dying_with_parent() -> Callable[[], None]:
-    """Return what a child runs first: ask for SIGKILL at the parent's death, and end if that came before the asking."""
-    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
-
-    def ask() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return ask
