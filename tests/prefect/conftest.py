@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -24,7 +25,9 @@ from tests.conftest import Twin
 from tests.crash import driver
 from tests.crash.test_flow_kill import as_toml
 from tests.judge import Judgement, judge
-from tests.prefect.server import AUTOMATIONS, ROOT, Server, Worker, deploy
+from tests.prefect.server import AUTOMATIONS, ROOT, Server, Worker, deploy, end, spawn
+
+WALK = "test_a_newcomer_presses_every_button"
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +48,29 @@ def worker(server: Server) -> Iterator[Worker]:
         yield running
     finally:
         running.stop()
+
+
+@dataclass
+class Beside:
+    """A process that runs beside the tests, and what it says."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def newcomer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside | None]:
+    """Let the newcomer walk from the first test of this folder on, where his own test is among those that run."""
+    if not any(item.name == WALK for item in request.session.items):
+        yield None
+        return
+    folder = tmp_path_factory.mktemp("newcomer")
+    log = folder / "log"
+    process = spawn([sys.executable, "-m", "tests.prefect.newcomer", str(folder)], dict(os.environ), log)
+    try:
+        yield Beside(process, log)
+    finally:
+        end(process)
 
 
 @pytest.fixture

@@ -72,7 +72,11 @@ def test_what_a_person_cancelled_stays_cancelled_when_its_dead_run_is_started_ag
     assert server.ended(flow_run)["state"]["type"] == "CRASHED"
     asked = len(twin.journal())
     (run,) = house.pressed("runs", house.name, "--json")["runs"]
-    house.pressed("cancel", house.name, run["run_id"], "--who", "Li", "--why", "because", "--json")
+    told = house.pressed("cancel", house.name, run["run_id"], "--who", "Li", "--why", "because", "--json")
+    assert (told["under_way"], told["closed"][0]["state"]) == (False, "stopped_cancelled")
+    closed = house.pressed("close", house.name, run["run_id"], "--json", code=4)
+    assert closed["records"]["total"] == house.records
+    assert closed["revision"] == told["closed"][0]["revision"] == 1, "closed twice: the same revision"
     server.set_state(flow_run, "SCHEDULED", "AwaitingRetry")
     assert server.ended(flow_run)["state"]["name"] == "StoppedCancelled", server.logs(flow_run)
     assert len(twin.journal()) == asked

@@ -1,0 +1,235 @@
+"""A newcomer's walk: everything brought up by one command, and every button pressed in a real browser.
+
+    python -m tests.prefect.newcomer FOLDER
+
+A process of its own, since it waits for pages and runs most of its two minutes; other tests run beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.local.test_parts import all_gone, running
+from tests.prefect.browser import Window, window
+from tests.prefect.server import ROOT, Server, until
+
+ANALYTICS = {"sr-client-cfg.amplitude.com", "api2.amplitude.com", "api.amplitude.com", "cdn.amplitude.com"}
+CARDS = {"plan", "results", "costs", "exceptions", "in-doubt", "trend", "report"}
+RUNNABLE_S = 120
+
+
+class Up:
+    """`ivs-backfill up` on an empty home, as a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = folder / "home"
+        self.environment = {"HOME": str(folder), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+        self.environment |= {"PREFECT_WORKER_QUERY_SECONDS": "0.5", "PREFECT_API_TLS_INSECURE_SKIP_VERIFY": "true"}
+        self.log = folder / "up.log"
+        with self.log.open("wb") as log:
+            command = [sys.executable, "-m", "flows.cli", "up", "--home", str(self.home), "--port", "0"]
+            self.process = subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log)
+
+    def said(self, pattern: str) -> str:
+        def found() -> re.Match[str] | None:
+            assert self.process.poll() is None, self.log.read_text(encoding="utf-8")
+            return re.search(pattern, self.log.read_text(encoding="utf-8"))
+
+        return str(until(found, f"up does not say {pattern}")[1])
+
+    def server(self) -> Server:
+        seen = Server(self.home / "unused")
+        seen.port = int(self.said(r"Open http://127\.0\.0\.1:(\d+) in a browser"))
+        return seen
+
+    def control(self, path: str, wanted: Any) -> None:
+        """Set the simulator's faults or account."""
+        profile = (self.home / "profiles" / "demo.toml").read_text(encoding="utf-8")
+        found = re.search(r'endpoint = "(http[^"]+)"', profile)
+        assert found is not None
+        request = urllib.request.Request(f"{found[1]}/control{path}", json.dumps(wanted).encode(), method="PUT")
+        urllib.request.urlopen(request, timeout=10).close()
+
+    def calls(self) -> int:
+        with sqlite3.connect(f"file:{self.home}/provider/journal.sqlite?mode=ro", uri=True) as journal:
+            return int(journal.execute("SELECT count(*) FROM requests WHERE billed").fetchone()[0])
+
+
+@contextmanager
+def up(folder: Path) -> Iterator[Up]:
+    started = Up(folder)
+    try:
+        yield started
+    finally:
+        started.process.kill()
+        started.process.wait()
+        assert all_gone(started.home, within_s=20), running(started.home)
+
+
+def walk(folder: Path) -> None:
+    """Press every button of a fresh machine; an AssertionError says what was not to be seen."""
+    began = time.monotonic()
+    with up(folder) as started:
+        server = started.server()
+        assert time.monotonic() - began < RUNNABLE_S, "Run can be pressed within two minutes"
+        with window(f"http://127.0.0.1:{server.port}", folder) as seen:
+            look_around(seen)
+            pilot(seen, server)
+            approve_and_cancel(seen, server, started)
+            mend_and_retry(seen, server, started)
+            halt(seen, server, started)
+            assert seen.elsewhere <= ANALYTICS
+
+
+def look_around(seen: Window) -> None:
+    """The pages a newcomer opens first."""
+    seen.page.goto(f"{seen.address}/v2/dashboard")
+    seen.shows("Active Work Pools")
+    seen.shot("dashboard")
+    seen.page.goto(f"{seen.address}/v2/deployments")
+    seen.shows("At 10:00 PM")
+    seen.shot("deployments")
+    seen.page.get_by_role("link", name="nightly", exact=True).first.click()
+    seen.tab("Description")
+    seen.shows("每夜核验")
+    seen.shot("deployment")
+    seen.page.goto(f"{seen.address}/v2/automations")
+    seen.page.wait_for_load_state("networkidle")
+    seen.shot("automations")
+
+
+def pilot(seen: Window, server: Server) -> None:
+    """A bad value is refused when the form is sent; a good one runs, and its pages tell what came of it."""
+    seen.form("ad-hoc")
+    seen.shot("form")
+    seen.number("条数上限", "-5")
+    seen.submit()
+    seen.shot("form-refused")
+    bounded = seen.page.locator("input[type=number]").evaluate("box => box.validationMessage")
+    assert "0" in bounded
+    seen.number("条数上限", "60")
+    seen.sent()
+    ended = seen.ended(server)
+    assert ended["state"]["type"] == "COMPLETED", ended["state"]
+    assert re.fullmatch(r"backfill · demo · \d{4}-\d\d-\d\d · 60 条 records", ended["name"])
+    seen.shows("开始核验")
+    seen.shot("run")
+    seen.tab("Details")
+    seen.shot("run-details")
+    assert {f"{name}-demo" for name in CARDS} <= server.artifacts(seen.run_id).keys()
+    artifacts(seen, sorted(CARDS))
+
+
+def artifacts(seen: Window, names: list[str]) -> None:
+    """Open each artifact of the run that is on the page."""
+    seen.tab("Artifacts")
+    seen.shows(f"{names[0]}-demo")
+    seen.shot("artifacts")
+    for name in names:
+        seen.page.get_by_role("link", name=f"{name}-demo").first.click()
+        seen.page.wait_for_load_state("networkidle")
+        seen.shot(f"artifact-{name}")
+        if name == "report":
+            seen.page.goto(str(seen.page.get_by_role("link", name="report.html").get_attribute("href")))
+            seen.shows("核验费用报告")
+            seen.shot("report")
+            seen.page.go_back()
+        seen.page.go_back()
+
+
+def approve_and_cancel(seen: Window, server: Server, started: Up) -> None:
+    """A plan above the limit waits; only its own hash is taken; approved it runs, until somebody cancels it."""
+    seen.form("ad-hoc")
+    seen.pick("demo", "careful")
+    seen.sent()
+    run_id = seen.run_id
+    seen.until(lambda: server.run(run_id)["state"]["name"] == "Suspended", "the run does not wait for approval")
+    seen.page.reload()
+    dialog = seen.menu("Resume")
+    seen.shot("approval")
+    seen.pick("Select", "approve", dialog)
+    seen.texts("deadbeef", "张经办", "季度复核 quarterly review", where=dialog)
+    dialog.get_by_role("button", name="Resume").click()
+    seen.shows("Validation failed for field 'plan_hash'")
+    seen.shot("approval-refused")
+    shown = re.search(r"\b[0-9a-f]{8}( [0-9a-f]{8}){7}\b", dialog.inner_text())
+    assert shown is not None
+    started.control("/faults", [{"fault": "latency", "rate": 1.0, "args": {"seconds": 6}}])
+    seen.texts(shown[0][:8], where=dialog)
+    dialog.get_by_role("button", name="Resume").click()
+    seen.until(lambda: any("progress" in key for key in server.artifacts(run_id)), "no progress is shown")
+    seen.page.goto(f"{seen.address}/v2/runs/flow-run/{run_id}")
+    seen.shows("开始核验")
+    seen.shot("running")
+    dialog = seen.menu("Cancel")
+    seen.shot("cancel")
+    dialog.get_by_role("button", name="Cancel Flow Run").click()
+    ended = seen.ended(server)
+    started.control("/faults", [])
+    assert ended["state"]["type"] == "CANCELLED", ended["state"]
+    seen.shows(re.compile("Cancelled|StoppedCancelled"))
+    seen.shot("cancelled")
+
+
+def mend_and_retry(seen: Window, server: Server, started: Up) -> None:
+    """A frozen account fails a run in one line; mended, the same run is retried from the UI."""
+    started.control("/account", {"frozen": True})
+    seen.form("ad-hoc")
+    seen.number("条数上限", "75")
+    seen.plan_again()
+    seen.sent()
+    failed = seen.ended(server)
+    assert failed["state"]["name"] == "StoppedAccount"
+    assert "账号" in failed["state"]["message"]
+    seen.shows("StoppedAccount")
+    seen.tab("Details")
+    seen.shot("failed")
+    started.control("/account", {"frozen": False})
+    dialog = seen.menu("Retry")
+    seen.shot("retry")
+    dialog.get_by_role("button", name=re.compile("^Retry")).click()
+    seen.until(lambda: server.run(seen.run_id)["state"]["type"] != "FAILED", "the retry does not begin")
+    retried = seen.ended(server)
+    assert retried["state"]["type"] == "COMPLETED"
+    assert retried["name"] == failed["name"], "the same run, which plans nothing again"
+    seen.shows(re.compile("Completed"))
+    seen.shot("retried")
+
+
+def halt(seen: Window, server: Server, started: Up) -> None:
+    """Halt takes no number of a person as its reason; once pressed, no call leaves."""
+    seen.form("halt")
+    seen.texts("客户 110101188001010010 的照片有误", "张经办")
+    seen.submit()
+    seen.shows(re.compile("does not match|Validation failed"))
+    seen.shot("halt-refused")
+    seen.texts("一批照片有误 wrong pictures")
+    seen.sent()
+    assert seen.ended(server)["state"]["type"] == "COMPLETED"
+    paid = started.calls()
+    seen.form("ad-hoc")
+    seen.plan_again()
+    seen.sent()
+    assert seen.ended(server)["state"]["name"] == "StoppedHalted"
+    assert started.calls() == paid
+    seen.shows("StoppedHalted")
+    seen.tab("Details")
+    seen.shot("halted")
+    seen.page.goto(f"{seen.address}/v2/runs")
+    seen.shows("StoppedHalted")
+    seen.shot("runs")
+
+
+if __name__ == "__main__":
+    walk(Path(sys.argv[1]))
