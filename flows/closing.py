@@ -123,12 +123,11 @@ def forget_unclaimed(held: Runtime) -> list[str]:
     Only where another start has claimed that run since: one that is being planned has nothing in the ledger yet.
     """
     claimed = {run.run_id: plan_of(run)["staging"] for run in held.ledger.runs(held.profile.name, most=_RUNS_LOOKED_AT)}
-    found = {item.key: item.key.partition("/")[0] for item in held.staged.list()}
-    lost = {folder for folder in found.values() if claimed.get(folder.rpartition("-")[0], folder) != folder}
-    for key, folder in found.items():
-        if folder in lost:
-            held.staged.delete(key)
-    return sorted(lost)
+    lost = [one for one in held.staged.folders() if claimed.get(one.rpartition("-")[0], one) != one]
+    found = [item.key for folder in lost for item in held.staged.list(f"{folder}/")]
+    for key in found:
+        held.staged.delete(key)
+    return sorted({key.partition("/")[0] for key in found})
 
 
 def _replace(held: Runtime, run: RunRow, staging: Staging, now: Collection[Part], before: Collection[Part]) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from flows.press import Date, Json, Profile, Who, Why, date_of, explained, opened, printed
+from flows.press import Date, Json, Profile, Who, Why, date_of, explained, not_in_form, opened, printed
 from flows.terminal import decision_of, doubt_of, exit_code, print_run
 
 desk = typer.Typer(no_args_is_help=True)
@@ -24,11 +24,54 @@ _SECONDS: Final = {"m": 60, "h": 3_600, "d": 86_400}
 
 
 @desk.command()
-def approve(profile: Profile, plan_hash: str, who: Who, why: Why = "", as_json: Json = False) -> None:
-    """Approve a plan by its hash."""
+def approve(
+    profile: Profile,
+    plan_hash: Annotated[str, typer.Argument(help="As the plan card shows it; its first 8 characters will do.")],
+    who: Who,
+    why: Why = "",
+    reject: Annotated[bool, typer.Option("--reject", help="Reject it instead: no record of it is asked.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Approve a plan by its hash, before its night or while it waits."""
+    from tasks.approve import decide, planned
+
+    if not re.fullmatch("[0-9a-f]{8,64}", plan_hash):
+        raise typer.BadParameter("no plan's hash: 8 to 64 of 0-9 and a-f", param_hint="PLAN_HASH")
     with explained(as_json), opened(profile) as held:
-        _keep(held, "approve", plan_hash, who, why)
-        printed({"approved": plan_hash}, as_json, lambda: typer.echo(f"approved {plan_hash}"))
+        run = planned(held.ledger, held.profile.name, plan_hash)
+        decide(held.ledger, run.plan_hash, "reject" if reject else "approve", who=who, why=why)
+        word = "rejected" if reject else "approved"
+        told = {word: run.plan_hash, "run_id": run.run_id}
+        printed(told, as_json, lambda: typer.echo(f"{word} {run.plan_hash} of {run.run_id}"))
+
+
+@desk.command()
+def envelope(
+    profile: Profile,
+    date: Annotated[str, typer.Option("--date", help="Business date of the night, YYYY-MM-DD.")],
+    records: Annotated[int, typer.Option("--records", min=1, help="At most so many rows, all its plans together.")],
+    money: Annotated[str, typer.Option("--money", help="At most so much at worst, all its plans together: 1200.00.")],
+    who: Who,
+    why: Why,
+    until: Annotated[str, typer.Option("--until", help="Last day it holds; the day after the night by default.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Approve a night's plans before they are made, up to so many records and so much money."""
+    from pydantic import ValidationError
+
+    from flows.beforehand import Envelope, signed, signed_lines
+    from tasks.text import Text
+
+    with explained(as_json), opened(profile) as held:
+        terms = {"most_records": records, "most_money": money, "reason": why, "name": who}
+        try:
+            order = Envelope.model_validate(
+                terms | {"profile": profile, "business_date": date_of(date), "until": date_of(until)}
+            )
+        except ValidationError as error:
+            raise typer.BadParameter(not_in_form(error)) from None
+        signed_terms = signed(held, order)
+        printed(signed_terms, as_json, lambda: typer.echo(signed_lines(signed_terms, Text(held.profile.language))))
 
 
 @desk.command()
@@ -115,8 +158,7 @@ def redrive(
         try:
             order = Redrive.model_validate(words | {"reason": why, "name": who})
         except ValidationError as error:
-            wrong = ", ".join(str(one["loc"][0]) for one in error.errors(include_input=False))
-            raise typer.BadParameter(f"{wrong}: not in the form that is asked for; see --help") from None
+            raise typer.BadParameter(not_in_form(error)) from None
         ended = press(redrive_flow, order)
         print_run(ended, Text(held.profile.language), as_json=as_json)
         raise typer.Exit(exit_code(ended["state"]))
@@ -222,12 +264,6 @@ def _closed(profile: str, held: Any, run_ids: list[str]) -> list[dict[str, Any]]
             ended = press(close, profile, run.run_id)
             found.append({name: ended[name] for name in ("run_id", "revision", "state", "report")})
     return found
-
-
-def _keep(held: Any, kind: str, target: str, who: str, why: str) -> None:
-    from tasks.ledger.decided import keep
-
-    _ordered(held, keep, kind, target, who, why)
 
 
 def _ordered(held: Any, do: Callable[..., Any], kind: str, target: str, who: str, why: str) -> Any:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import orjson
 import typer
+from pydantic import ValidationError
 
 from flows.terminal import explain
 
@@ -84,6 +85,12 @@ def date_of(text: str) -> dt.date | None:
         return dt.date.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a date like 2026-01-31", param_hint="--date") from None
+
+
+def not_in_form(error: ValidationError) -> str:
+    """Return which fields a form refused; what stood in them is not repeated."""
+    wrong = ", ".join(str(one["loc"][0]) for one in error.errors(include_input=False))
+    return f"{wrong}: not in the form that is asked for; see --help"
 
 
 def printed(told: dict[str, Any], as_json: bool, plainly: Callable[[], Any]) -> None:

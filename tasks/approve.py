@@ -1,9 +1,13 @@
-"""Who lets a plan spend: the profile up to an amount, above it a person, by the plan's hash."""
+"""Who lets a plan spend: the profile up to an amount, above it a person, by the plan's hash or by an envelope."""
 
 from __future__ import annotations
 
-from tasks.ledger import Ledger, RunRow
+import datetime as dt
+from functools import partial
+
+from tasks.ledger import Ledger, LedgerError, RunRow
 from tasks.ledger.decided import Decision, keep
+from tasks.ledger.envelopes import KIND, Terms, sign, take
 from tasks.ledger.runs import plan_of
 from tasks.records.money import to_micros
 from tasks.settings import Money
@@ -14,13 +18,19 @@ def approved_cap(ledger: Ledger, run: RunRow, money: Money) -> int | None:
 
     A plan whose worst case is within `approve_above`, and one that asks nothing, approve themselves; the approved worst
     case becomes the run's cap. An approval names the plan's hash, so it dies with any change of the plan; the newest
-    word counts, so a rejected plan stays so until somebody approves it.
+    word counts, so a rejected plan stays so until somebody approves it. A plan about which nobody has said a word is
+    approved by the night's envelope, where one covers it.
     """
-    worst = int(plan_of(run)["estimate"]["worst"])
+    plan = plan_of(run)
+    worst = int(plan["estimate"]["worst"])
     said = verdict(ledger, run.plan_hash)
-    if said == "approve" or (said == "" and worst <= to_micros(money.approve_above)):
-        return min(worst, to_micros(money.cap_run))
-    return None
+    if said == "" and worst <= to_micros(money.approve_above):
+        said = "approve"
+    if said == "":
+        asked = {"records": int(plan["records"]), "micros": worst, "now_us": ledger.clock_us()}
+        ledger.write(lambda c: take(c, run.profile, run.business_date, run.plan_hash, **asked))
+        said = verdict(ledger, run.plan_hash)
+    return min(worst, to_micros(money.cap_run)) if said == "approve" else None
 
 
 def verdict(ledger: Ledger, plan_hash: str) -> str:
@@ -33,3 +43,32 @@ def decide(ledger: Ledger, plan_hash: str, kind: str, *, who: str, why: str) -> 
     """Keep what a person said to a plan."""
     order = Decision(kind, plan_hash, who, why, ledger.clock_us())
     ledger.write(lambda connection: keep(connection, order))
+
+
+def planned(ledger: Ledger, profile: str, plan_hash: str) -> RunRow:
+    """Return the run, of a profile's latest, whose plan has a hash; its first characters will do.
+
+    Raises:
+        LedgerError: there is none, or more than one.
+    """
+    found = [run for run in ledger.runs(profile) if run.plan_hash.startswith(plan_hash)]
+    if len({run.plan_hash for run in found}) != 1:
+        raise LedgerError(f"{len(found)} recent plans of {profile} have this hash: copy it from the plan card")
+    return found[0]
+
+
+def envelope(ledger: Ledger, terms: Terms, *, who: str, why: str) -> None:
+    """Approve a night's plans before they are made.
+
+    Raises:
+        LedgerError: it has expired.
+    """
+    order = Decision(KIND, f"{terms.profile}:{terms.business_date}", who, why, ledger.clock_us())
+    if terms.until_us <= order.at_us:
+        raise LedgerError("this envelope has expired before it is signed: name a later date")
+    ledger.write(partial(sign, order=order, terms=terms))
+
+
+def end_of(day: dt.date, zone: dt.tzinfo) -> int:
+    """Return the moment at which a day ends in a zone, in microseconds since 1970 UTC."""
+    return int(dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), zone).timestamp() * 1_000_000)

@@ -152,7 +152,8 @@ def _is_met_under_another_key(connection: Connection, call: Departure) -> bool:
 def end(connection: Connection, call: Departure, ending: Ending, price: Price) -> None:
     """Write how a call ended, and turn its booked worst case into what it is now known to cost.
 
-    What was decided about a call while its owner still waited stays decided: a late word does not open it again.
+    What was decided about a call while its owner still waited stays decided: a late word does not open it again. Runs
+    whose results show the doubt, where they are closed already, get another revision (`doubts.unrevised`).
     """
     before = connection.execute(_STATE, {"call_id": call.call_id}).one()
     if before.state not in {"sent", "in_doubt"} or (before.state == ending.state == "in_doubt"):
@@ -164,10 +165,18 @@ def end(connection: Connection, call: Departure, ending: Ending, price: Price) -
     if ending.outcome in {"", "unreadable"}:
         values["outcome"] = before.outcome or ending.outcome
     connection.execute(_END, values)
+    if before.state == "in_doubt":
+        connection.execute(_LATE, {"run_id": call.run_id, "call_id": call.call_id, "at": ending.ended_us})
     if ending.charge == "certain":
         settle(connection, call.scopes, worst=call.worst_micros, certain=cost, back=0)
     elif ending.charge == "none":
         settle(connection, call.scopes, worst=call.worst_micros, certain=0, back=1)
+
+
+_LATE: Final = text(
+    "UPDATE runs SET late_us = CASE WHEN ended_us >= :at THEN ended_us + 1 ELSE :at END "
+    "WHERE run_id = :run_id OR run_id IN (SELECT run_id FROM unsent WHERE open_call = :call_id)"
+)
 
 
 def withdraw(connection: Connection, call: Departure, ended_us: int) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, or_, select
+from sqlalchemy import Connection, Row, and_, bindparam, or_, select
 
-from tasks.ledger.schema import calls, decisions, unsent
+from tasks.ledger.schema import calls, decisions, runs, unsent
 
 ALL: Final = "all"
 """The target of what is about every call of the ledger: `halt` and `release`."""
@@ -52,11 +52,13 @@ _NAMED: Final = select(decisions).where(decisions.c.decision.in_(bindparam("name
 
 
 def about_run(connection: Connection, run_id: str) -> list[Row[Any]]:
-    """Return the decisions behind a run's results, oldest first: about the run, its calls, and calls it points to."""
+    """Return the decisions behind a run's results, oldest first: about its plan, the run, and the calls it shows."""
     pointed = select(unsent.c.open_call).where(unsent.c.run_id == run_id, unsent.c.open_call != "")
     of_calls = select(calls.c.decision).where(
         calls.c.decision != "", or_(calls.c.run_id == run_id, calls.c.call_id.in_(pointed))
     )
     of_run = or_(decisions.c.target == run_id, decisions.c.target.startswith(f"{run_id}#", autoescape=True))
-    chosen = select(decisions).where(or_(of_run, decisions.c.decision.in_(of_calls))).order_by(decisions.c.at_us)
-    return list(connection.execute(chosen))
+    plan_hash = select(runs.c.plan_hash).where(runs.c.run_id == run_id).scalar_subquery()
+    of_plan = and_(decisions.c.kind.in_(("approve", "reject")), decisions.c.target == plan_hash)
+    chosen = select(decisions).where(or_(of_plan, of_run, decisions.c.decision.in_(of_calls)))
+    return list(connection.execute(chosen.order_by(decisions.c.at_us)))

@@ -87,7 +87,10 @@ _TOUCHED: Final = (
 
 
 def unrevised(connection: Connection, profile: str) -> list[str]:
-    """Return a profile's closed runs whose newest revision is older than a write-off or a void: a death lay between."""
+    """Return a profile's closed runs whose newest revision is older than what happened to them since.
+
+    A write-off or a void whose process died before it wrote the revision; or a doubt that was answered late.
+    """
     return list(connection.execute(_UNREVISED, {"profile": profile}).scalars())
 
 
@@ -98,6 +101,7 @@ _UNREVISED: Final = text(
     "UNION SELECT runs.run_id FROM decisions JOIN runs ON decisions.target = runs.run_id "
     "OR decisions.target LIKE runs.run_id || '#%' WHERE decisions.kind = 'void' "
     "AND runs.profile = :profile AND runs.revision > 0 AND runs.ended_us < decisions.at_us "
+    "UNION SELECT run_id FROM runs WHERE profile = :profile AND revision > 0 AND ended_us < late_us "
     "ORDER BY 1"
 )
 

@@ -42,6 +42,16 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE unsent ADD COLUMN reason_column TEXT DEFAULT '' NOT NULL",
         "ALTER TABLE unsent ADD COLUMN reason_detail TEXT DEFAULT '' NOT NULL",
     ),
+    # 7: what is approved of a night before its plan is made; and when a doubt of a run was answered late
+    (
+        "ALTER TABLE runs ADD COLUMN late_us BIGINT DEFAULT 0 NOT NULL",
+        (
+            "CREATE TABLE envelopes (decision TEXT NOT NULL, profile TEXT NOT NULL, business_date DATE NOT NULL, "
+            "most_records BIGINT NOT NULL, most_micros BIGINT NOT NULL, until_us BIGINT NOT NULL, "
+            "signed_us BIGINT NOT NULL, records BIGINT DEFAULT 0 NOT NULL, micros BIGINT DEFAULT 0 NOT NULL, "
+            "PRIMARY KEY (decision))"
+        ),
+    ),
 )
 
 SCHEMA_VERSION: Final = 1 + len(STEPS)

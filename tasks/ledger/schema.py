@@ -64,6 +64,7 @@ runs = Table(
     Column("closing", Text, nullable=False, server_default=""),
     Column("kept_chunks", Text, nullable=False, server_default=""),
     Column("stopped_before", Text, nullable=False, server_default=""),
+    Column("late_us", BigInteger, nullable=False, server_default=text("0")),
     UniqueConstraint("profile", "source", "business_date", "sequence"),
 )
 
@@ -136,6 +137,20 @@ decisions = Table(
     Column("who", Text, nullable=False),
     Column("why", Text, nullable=False),
     Column("at_us", BigInteger, nullable=False),
+)
+
+envelopes = Table(
+    "envelopes",
+    metadata,
+    Column("decision", Text, primary_key=True),
+    Column("profile", Text, nullable=False),
+    Column("business_date", Date, nullable=False),
+    Column("most_records", BigInteger, nullable=False),
+    Column("most_micros", BigInteger, nullable=False),
+    Column("until_us", BigInteger, nullable=False),
+    Column("signed_us", BigInteger, nullable=False),
+    Column("records", BigInteger, nullable=False, server_default=text("0")),
+    Column("micros", BigInteger, nullable=False, server_default=text("0")),
 )
 
 budget = Table(

@@ -43,6 +43,12 @@ class FolderStore:
                 with suppress(Missing):  # somebody has removed it meanwhile
                     yield self._info(key, path)
 
+    def folders(self) -> Iterator[str]:
+        """Yield the names of the folders right below."""
+        with self._told("list"):
+            found = sorted(path.name for path in self._root.iterdir() if path.is_dir())
+        yield from found
+
     def head(self, key: str) -> ObjectInfo:
         """Return a file's size and digest."""
         return self._info(key, self._file(key))

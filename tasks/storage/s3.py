@@ -67,15 +67,17 @@ class S3Store:
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects below `prefix`, page by page."""
-        start = f"{self._prefix}/" if self._prefix else ""
-        asked: dict[str, Any] = {"Bucket": self._bucket, "Prefix": start + prefix}
-        while True:
-            page = self._do("list", lambda: self._client.list_objects_v2(**asked))
+        start = self._start
+        for page in self._pages(Prefix=start + prefix):
             for item in page.get("Contents", []):
                 yield ObjectInfo(item["Key"][len(start) :], item["Size"], item["ETag"])
-            if not page.get("IsTruncated"):
-                return
-            asked["ContinuationToken"] = page["NextContinuationToken"]
+
+    def folders(self) -> Iterator[str]:
+        """Yield the common prefixes right below, each without its slash."""
+        start = self._start
+        for page in self._pages(Prefix=start, Delimiter="/"):
+            for item in page.get("CommonPrefixes", []):
+                yield item["Prefix"][len(start) : -1]
 
     def head(self, key: str) -> ObjectInfo:
         """Return an object's size and ETag.
@@ -132,6 +134,19 @@ class S3Store:
     def address(self, key: str = "") -> str:
         """Return the object's ``s3://`` URI."""
         return "/".join(part for part in ("s3:/", self._bucket, self._prefix, key) if part)
+
+    @property
+    def _start(self) -> str:
+        return f"{self._prefix}/" if self._prefix else ""
+
+    def _pages(self, **asked: str) -> Iterator[dict[str, Any]]:
+        """Yield a listing's pages."""
+        while True:
+            page = self._do("list", lambda: self._client.list_objects_v2(Bucket=self._bucket, **asked))
+            yield page
+            if not page.get("IsTruncated"):
+                return
+            asked["ContinuationToken"] = page["NextContinuationToken"]
 
     def _get(self, key: str, **asked: str) -> Any:
         told = {name: value for name, value in asked.items() if value}

@@ -32,6 +32,9 @@ class Store(Protocol):
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects below `prefix`, in the store's own order."""
 
+    def folders(self) -> Iterator[str]:
+        """Yield the first parts of keys that have more than one, each once; a store may name emptied ones still."""
+
     def head(self, key: str) -> ObjectInfo:
         """Return an object's size and ETag."""
 

@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import hashlib
 from collections.abc import Callable
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from flows.voids import void_now
 from tasks.ledger import LedgerError, RunBusyError, halts
+from tasks.ledger.calls import Departure, Ending
 from tasks.ledger.decided import about_run, listed
 from tasks.ledger.doubts import Chosen, decide_all, runs_touched, unrevised
 from tasks.runtime import Runtime
@@ -102,6 +104,22 @@ def test_a_run_that_points_to_a_settled_call_is_revised_too(nights: Make) -> Non
         assert len(night.manifest(ended)["because"]) == 1
     assert len(night.twin.journal()) == 3
     assert night.judge().clean
+
+
+def test_a_doubt_that_its_owner_answers_late_is_known_in_all_runs_that_show_it(nights: Make) -> None:
+    night = nights()
+    night.people([*invented(2), fixed("504")])
+    first, _ = night.whole()
+    second, _ = night.whole(business_date=SECOND)
+    ledger = night.runtime.ledger
+    (doubt,) = ledger.doubts()
+    held = {one.name: doubt._mapping[one.name] for one in fields(Departure) if one.name in doubt._mapping}
+    late = Ending("answered", "verdict", "certain", doubt.ended_us, status=200, outcome="verified")
+    asyncio.run(ledger.end(Departure(**held), late, lambda _family, _so_far: 500_000))
+    assert ledger.read(partial(unrevised, profile="test")) == sorted([first.run_id, second.run_id])
+    assert night.end(first)["records"]["outcomes"] == {"verified": 3}
+    assert night.end(second)["records"]["outcomes"] == {"reused": 3}
+    assert ledger.read(partial(unrevised, profile="test")) == []
 
 
 def test_doubts_are_chosen_by_id_by_run_and_by_age_and_all_or_none_is_settled(nights: Make) -> None:

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable
 from functools import partial
 
+from flows.beforehand import Envelope, signed
 from flows.voids import void_now
 from tasks.ledger.decided import listed
 from tasks.ledger.doubts import Chosen, decide_all
@@ -19,7 +20,10 @@ Make = Callable[..., Nights]
 
 def test_every_decision_is_the_same_on_postgresql(nights: Make, postgres: Postgres) -> None:
     policy = {"in_doubt": "reask_below", "reask_below": "1.00", "set_by": "Head of KYC"}
-    night = nights(ledger=Server(postgres).url, policy=policy, limits={"in_flight": 1})
+    night = nights(ledger=Server(postgres).url, policy=policy, limits={"in_flight": 1}, money={"approve_above": "1"})
+    for date in ("2026-11-24", "2026-11-25"):
+        terms = {"business_date": date, "most_records": 11, "most_money": "5.50", "until": "2099-12-31"}
+        signed(night.runtime, Envelope.model_validate(terms | {"profile": "test", "name": "Li", "reason": "forecast"}))
     night.people(invented(8), "a.csv")
     night.people(invented(3, 5), "b.csv")
     night.twin.faults({"fault": "reset_after", "match": {"nth": [2, 3, 4, 5, 6]}})
@@ -41,7 +45,10 @@ def test_every_decision_is_the_same_on_postgresql(nights: Make, postgres: Postgr
     assert (third["voided"], third["revision"]) == (8, 4)
     assert night.end(run) == third
     kinds = [row.kind for row in night.runtime.ledger.read(listed)]
-    assert sorted(kinds) == ["redrive", "redrive", "resend", "standing", "standing", "void", "write-off"]
+    assert sorted(kinds) == [
+        "approve", "approve", "envelope", "envelope", "redrive", "redrive", "resend", "standing", "standing", "void",
+        "write-off",
+    ]  # fmt: skip
 
 
 def test_a_server_that_may_forget_what_it_committed_is_told(nights: Make, postgres: Postgres) -> None:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from flows.approval import Verdict, form_of
 from flows.backfill import backfill
+from flows.beforehand import approve, sign
 from tasks.approve import approved_cap, decide
 from tests.conftest import Twin
 from tests.nights import Nights
@@ -56,6 +57,30 @@ def test_a_plan_is_approved_in_the_ui_by_its_hash_and_goes_on_in_a_fresh_process
     child = house.press("decisions", house.name, "--json")
     assert child.returncode == 0
     assert [(one["kind"], one["who"]) for one in house.out["decisions"]] == [("approve", "checker (unverified)")]
+
+
+def test_a_night_runs_unasked_within_the_envelope_that_was_signed_in_the_ui(
+    server: Server, worker: Worker, twin: Twin, tmp_path: Path
+) -> None:
+    house = House(server, twin, tmp_path, 40, 400, money={"approve_above": "1.00"})
+    who = {"profile": house.name, "reason": "forecast of the afternoon", "name": "checker"}
+    deployed, terms = house.deployed(sign, "flows/beforehand.py:sign"), who | {"business_date": "2026-11-24"}
+    over = {"most_records": 40, "most_money": "20.00", "until": "2099-12-31"}
+    for wrong in ({"most_money": "20,00"}, {"most_records": 0}, {"until": "soon"}):
+        assert server.refusal(
+            f"/deployments/{deployed}/create_flow_run", {"parameters": {"order": terms | over | wrong}}
+        )
+    signed = server.ended(server.press(deployed, {"order": terms | over}))
+    assert signed["state"]["name"] == "Signed", server.logs(signed["id"])
+    assert "40 records and 20.00 CNY" in signed["state"]["message"]
+    run = server.ended(server.press(house.deployed(backfill, ENTRY), ORDER))
+    assert (run["state"]["name"], len(twin.journal())) == ("Completed", 40), server.logs(run["id"])
+    (shown,) = re.findall("`([0-9a-f]{64})`", str(server.artifacts(run["id"])[f"plan-{house.name}"]))
+    word = {"order": who | {"plan_hash": shown[:8], "decision": "reject"}}
+    said = server.ended(server.press(house.deployed(approve, "flows/beforehand.py:approve"), word))
+    assert said["state"]["name"] == "Rejected", server.logs(said["id"])
+    kept = house.pressed("decisions", house.name, "--json")["decisions"]
+    assert [one["kind"] for one in kept] == ["reject", "approve", "envelope"]
 
 
 def test_the_newest_word_about_a_plan_counts(nights: Make) -> None:

@@ -49,6 +49,7 @@ def test_everything_a_night_does_goes_through_and_every_byte_is_the_same(store: 
         assert store.put(key, body).size == len(body)
     assert {info.key: info.size for info in store.list()} == {key: len(body) for key, body in data.items()}
     assert [info.key for info in store.list("a/客户 3")] == ["a/客户 3+~&.csv"]
+    assert list(store.folders()) == ["a"]
     for key, body in data.items():
         pinned = store.head(key).etag
         assert store.get(key, if_match=pinned) == body

@@ -46,6 +46,7 @@ def test_what_is_put_can_be_listed_read_in_parts_and_removed(store: Store) -> No
     assert (info.size, store.get("a/客户.csv", if_match=info.etag)) == (10, b"0123456789")
     assert sorted((one.key, one.size) for one in store.list()) == [("a/客户.csv", 10), ("b.csv", 0)]
     assert [one.key for one in store.list("a/")] == ["a/客户.csv"]
+    assert list(store.folders()) == ["a"]
     assert store.get_range("a/客户.csv", 2, 4, if_match=info.etag) == b"234"
     with store.open("a/客户.csv", if_match=info.etag) as stream:
         assert stream.read() == b"0123456789"
@@ -131,8 +132,9 @@ def test_listing_goes_on_page_after_page(s3: LocalStore) -> None:
     client: Any = s3.client()
     prefix = store.uri.removeprefix("s3://tests/")
     for place in range(1_050):
-        client.put_object(Bucket="tests", Key=f"{prefix}/{place:05d}", Body=b"x")
+        client.put_object(Bucket="tests", Key=f"{prefix}/{place:05d}/x", Body=b"x")
     assert len({one.key for one in store.list()}) == 1_050
+    assert len(set(store.folders())) == 1_050
 
 
 def test_confinement_is_a_pure_rule() -> None:

@@ -1,0 +1,139 @@
+"""What is approved by day: a plan by its hash, or a night by an envelope; each covers what it says and nothing else."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from flows.beforehand import Approving, Envelope, approved, signed
+from tasks.approve import approved_cap, decide, end_of
+from tasks.ledger import LedgerError
+from tasks.ledger.decided import about_run, listed
+from tests.nights import Nights
+from tests.people import invented
+
+Make = Callable[..., Nights]
+NIGHT = dt.date(2026, 11, 24)
+FAR = "2099-12-31"
+WORST = 5_000_000
+SIGNED = {"profile": "test", "name": "Li", "reason": "forecast of the afternoon"}
+TERMS = SIGNED | {"business_date": f"{NIGHT}", "most_records": 10, "most_money": "5.00", "until": FAR}
+
+
+@pytest.fixture
+def night(nights: Make) -> Nights:
+    """Return a night of ten people, whose plan costs 5.00 at worst and waits for a person above 1.00."""
+    made = nights(money={"approve_above": "1.00"})
+    made.people(invented(10))
+    return made
+
+
+def sign(night: Nights, **over: Any) -> dict[str, Any]:
+    return signed(night.runtime, Envelope.model_validate(TERMS | over))
+
+
+def cap(night: Nights, run: Any) -> int | None:
+    return approved_cap(night.runtime.ledger, run, night.profile.money)
+
+
+def test_an_envelope_approves_the_plan_it_covers_in_the_name_of_who_signed_it(night: Nights) -> None:
+    terms = sign(night)
+    assert terms == {
+        "profile": "test", "business_date": "2026-11-24", "until": FAR, "most_records": 10, "most_money": "5.00",
+    }  # fmt: skip
+    run = night.plan()
+    assert cap(night, run) == WORST
+    assert cap(night, run) == WORST, "a second start takes nothing more"
+    (approve, envelope) = night.runtime.ledger.read(listed)
+    assert (approve.kind, approve.target, approve.who) == ("approve", run.plan_hash, "Li")
+    assert approve.why == f"envelope {envelope.decision}"
+    assert (envelope.kind, envelope.target) == ("envelope", "test:2026-11-24")
+    behind = night.runtime.ledger.read(lambda c: about_run(c, run.run_id))
+    assert [row.decision for row in behind] == [approve.decision], "results name what they rest on"
+
+
+@pytest.mark.parametrize(
+    "less",
+    [{"most_records": 9}, {"most_money": "4.99"}, {"business_date": "2026-11-25"}],
+    ids=["records", "money", "date"],
+)
+def test_a_plan_beyond_its_envelope_waits_for_a_person(night: Nights, less: dict[str, Any]) -> None:
+    sign(night, **less)
+    assert cap(night, night.plan()) is None
+
+
+def test_the_newest_envelope_of_a_night_counts_alone(night: Nights) -> None:
+    sign(night)
+    sign(night, most_money="0")
+    run = night.plan()
+    assert cap(night, run) is None
+    sign(night)
+    assert cap(night, run) == WORST
+
+
+def test_a_rejected_plan_is_approved_by_no_envelope(night: Nights) -> None:
+    sign(night)
+    run = night.plan()
+    approved(night.runtime, Approving.model_validate(SIGNED | {"plan_hash": run.plan_hash[:8], "decision": "reject"}))
+    assert cap(night, run) is None
+
+
+def test_an_envelope_ends_with_its_last_day_and_what_it_approved_stays_so(
+    night: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, zone = night.runtime.ledger, night.profile.zone
+    run, now = night.plan(), [end_of(NIGHT, zone) - 1]
+    monkeypatch.setattr(ledger, "clock_us", lambda: now[0])
+    sign(night, until=f"{NIGHT}")
+    now[0] += 1
+    assert cap(night, run) is None
+    with pytest.raises(LedgerError, match="expired"):
+        sign(night, until=f"{NIGHT}")
+    assert sign(night, until=None)["until"] == "2026-11-25"
+    now[0] = end_of(NIGHT + dt.timedelta(days=1), zone) - 1
+    assert cap(night, run) == WORST
+    now[0] += 86_400_000_000
+    assert cap(night, run) == WORST
+
+
+def test_all_plans_of_a_night_share_its_envelope(night: Nights) -> None:
+    sign(night, most_records=25, most_money="11.00")
+    first = night.plan()
+    assert cap(night, first) == WORST
+    night.people(invented(12))
+    second = night.plan(replan=True)
+    assert (second.sequence, cap(night, second)) == (2, 6_000_000)
+    night.people(invented(3))
+    third = night.plan(replan=True)
+    assert cap(night, third) is None, "22 of 25 rows and all of the money are taken"
+    assert cap(night, first) == WORST
+
+
+def test_a_word_names_a_plan_of_this_profile(night: Nights) -> None:
+    run = night.plan()
+    for name in ("0" * 8, "0" * 64):
+        with pytest.raises(LedgerError, match="copy it from the plan card"):
+            approved(night.runtime, Approving.model_validate(SIGNED | {"plan_hash": name, "decision": "approve"}))
+    assert night.runtime.ledger.read(listed) == []
+    for name, decision in ((run.plan_hash[:8], "reject"), (run.plan_hash, "approve")):
+        found = approved(night.runtime, Approving.model_validate(SIGNED | {"plan_hash": name, "decision": decision}))
+        assert found.run_id == run.run_id
+    assert cap(night, run) == WORST
+    decide(night.runtime.ledger, run.plan_hash, "reject", who="Li", why="wrong population")
+    assert cap(night, run) is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"most_records": 0}, {"most_money": "-1"}, {"most_money": "1.001"}, {"most_money": "1e6"}, {"most_money": ""},
+        {"business_date": None}, {"name": ""}, {"reason": "110101188001010010"}, {"most_mony": "1"},
+    ],
+)  # fmt: skip
+def test_a_slip_in_an_envelope_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Envelope.model_validate(TERMS | wrong)
