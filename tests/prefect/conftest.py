@@ -9,9 +9,10 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from unittest.mock import patch
 
 import pyarrow.parquet as pq
@@ -28,6 +29,11 @@ from tests.judge import Judgement, judge
 from tests.prefect.server import AUTOMATIONS, ROOT, Server, Worker, deploy, end, spawn
 
 WALK = "test_a_newcomer_presses_every_button"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the test that waits for the newcomer be the last."""
+    items.sort(key=lambda item: item.name == WALK)
 
 
 @pytest.fixture(scope="session")
@@ -80,6 +86,12 @@ def forgotten(server: Server) -> Iterator[None]:
     server.forget_automations()
 
 
+class Pressed(Protocol):
+    """Presses a button, and returns the object it printed."""
+
+    def __call__(self, *words: str, code: int = 0) -> dict[str, Any]: ...
+
+
 class House:
     """One profile over plain folders, pressed from a terminal or run by a worker, on the shared server."""
 
@@ -110,11 +122,42 @@ class House:
             child.wait(180)
         return child
 
-    def pressed(self, *words: str, code: int = 0) -> dict[str, Any]:
-        """Press a button, and return what it prints."""
-        child = self.press(*words)
-        assert child.returncode == code, self.log[-3_000:]
-        return self.out
+    @contextmanager
+    def terminal(self, *, served: bool = True) -> Iterator[Pressed]:
+        """Open a terminal, one process for all that is pressed in it, on the shared server or on a machine without one."""
+        environment = {name: value for name, value in self.environment.items() if served or name != "PREFECT_API_URL"}
+        with (self.folder / "log").open("ab") as log:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "tests.prefect.terminal"],
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+            )
+        assert child.stdin is not None
+        assert child.stdout is not None
+        typed, answers = child.stdin, child.stdout
+
+        def press(*words: str, code: int = 0) -> dict[str, Any]:
+            typed.write(json.dumps(words) + "\n")
+            typed.flush()
+            answer = answers.readline()
+            assert answer, self.log[-3_000:]
+            done = json.loads(answer)
+            assert done["code"] == code, (words, done, self.log[-3_000:])
+            return dict(json.loads(done["said"]))
+
+        try:
+            yield press
+            typed.close()
+            assert child.wait(30) == 0, self.log[-3_000:]
+        finally:
+            typed.close()
+            end(child)
+            answers.close()
 
     def deployed(self, flow: Any, entrypoint: str, name: str = "", *, supervised: bool = False) -> str:
         """Register one of our flows for this house, under the house's name or another; return the deployment's id."""

@@ -86,6 +86,7 @@ def walk(folder: Path) -> None:
         with window(f"http://127.0.0.1:{server.port}", folder) as seen:
             look_around(seen)
             pilot(seen, server)
+            sign_by_day(seen, server)
             approve_and_cancel(seen, server, started)
             mend_and_retry(seen, server, started)
             halt(seen, server, started)
@@ -146,6 +147,27 @@ def artifacts(seen: Window, names: list[str]) -> None:
             seen.shot("report")
             seen.page.go_back()
         seen.page.go_back()
+
+
+def sign_by_day(seen: Window, server: Server) -> None:
+    """An envelope is signed for a night of next month; money is written as the form says, or refused in its field."""
+    seen.form("envelope")
+    seen.page.get_by_text("Pick a date").click()
+    seen.page.get_by_role("button", name="Go to the Next Month").click()
+    seen.page.get_by_role("gridcell", name="15").get_by_role("button").click()
+    seen.page.keyboard.press("Escape")
+    seen.number("最多条数", "60")
+    seen.texts("1,200", "季度复核 quarterly review", "张经办")
+    seen.submit()
+    seen.shows("'1,200' does not match")
+    seen.shot("envelope-refused")
+    seen.texts("1200.00")
+    seen.sent()
+    signed = seen.ended(server)
+    assert signed["state"]["name"] == "Signed", signed["state"]
+    assert re.search("60 records and 1200.00 CNY at worst, until the end of .*-16$", signed["state"]["message"])
+    seen.shows("Signed")
+    seen.shot("signed")
 
 
 def approve_and_cancel(seen: Window, server: Server, started: Up) -> None:

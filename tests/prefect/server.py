@@ -33,7 +33,7 @@ def until(what: Callable[[], Any], why: str, patience_s: float = PATIENCE_S) -> 
     ends = time.monotonic() + patience_s
     while not (found := what()):
         assert time.monotonic() < ends, why
-        time.sleep(0.1)
+        time.sleep(0.2)
     return found
 
 

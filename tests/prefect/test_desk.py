@@ -3,71 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
 
 from tests.conftest import Twin
 from tests.prefect.conftest import House
-from tests.prefect.server import ROOT, Server
+from tests.prefect.server import Server
 
 SIGNED = ("--who", "Li", "--why", "because", "--json")
 
 
-class Pressed(Protocol):
-    """Presses a button, and returns the object it printed."""
-
-    def __call__(self, *words: str, code: int = 0) -> dict[str, Any]: ...
-
-
-@contextmanager
-def terminal(house: House) -> Iterator[Pressed]:
-    """Open a terminal on a machine that knows of no Prefect server."""
-    environment = {name: value for name, value in house.environment.items() if name != "PREFECT_API_URL"}
-    with (house.folder / "log").open("ab") as log:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "tests.prefect.terminal"],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            start_new_session=True,
-        )
-    assert child.stdin is not None
-    assert child.stdout is not None
-    typed, answers = child.stdin, child.stdout
-
-    def press(*words: str, code: int = 0) -> dict[str, Any]:
-        typed.write(json.dumps(words) + "\n")
-        typed.flush()
-        answer = answers.readline()
-        assert answer, house.log[-3_000:]
-        done = json.loads(answer)
-        assert done["code"] == code, (words, done, house.log[-3_000:])
-        return dict(json.loads(done["said"]))
-
-    try:
-        yield press
-        typed.close()
-        assert child.wait(30) == 0, house.log[-3_000:]
-    finally:
-        typed.close()
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-        answers.close()
-
-
 def test_every_flow_runs_from_the_terminal_without_a_server(twin: Twin, tmp_path: Path) -> None:
     house = House(Server(tmp_path / "prefect"), twin, tmp_path, 60, 400, money={"approve_above": "1.00"})
-    with terminal(house) as press:
+    with house.terminal(served=False) as press:
         looked = {one["check"]: one["finding"] for one in press("preflight", house.name, "--json")["lines"]}
         assert looked["prefect"] == "embedded server: no production settings needed"
         planned = press("forecast", house.name, "--date", "2026-11-24", "--json")

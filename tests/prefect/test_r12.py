@@ -71,16 +71,17 @@ def test_what_a_person_cancelled_stays_cancelled_when_its_dead_run_is_started_ag
     os.kill(house.owner(), signal.SIGKILL)
     assert server.ended(flow_run)["state"]["type"] == "CRASHED"
     asked = len(twin.journal())
-    (run,) = house.pressed("runs", house.name, "--json")["runs"]
-    told = house.pressed("cancel", house.name, run["run_id"], "--who", "Li", "--why", "because", "--json")
-    assert (told["under_way"], told["closed"][0]["state"]) == (False, "stopped_cancelled")
-    closed = house.pressed("close", house.name, run["run_id"], "--json", code=4)
-    assert closed["records"]["total"] == house.records
-    assert closed["revision"] == told["closed"][0]["revision"] == 1, "closed twice: the same revision"
-    server.set_state(flow_run, "SCHEDULED", "AwaitingRetry")
-    assert server.ended(flow_run)["state"]["name"] == "StoppedCancelled", server.logs(flow_run)
-    assert len(twin.journal()) == asked
-    until(lambda: any("a new start goes on" in line for line in server.logs(flow_run)), "its page does not say why")
-    again = house.pressed("run", house.name, "--date", "2026-11-24", "--json", code=3)
-    assert (again["run_id"], again["state"]) == (run["run_id"], "completed_with_exceptions"), "a new press goes on"
+    with house.terminal() as press:
+        (run,) = press("runs", house.name, "--json")["runs"]
+        told = press("cancel", house.name, run["run_id"], "--who", "Li", "--why", "because", "--json")
+        assert (told["under_way"], told["closed"][0]["state"]) == (False, "stopped_cancelled")
+        closed = press("close", house.name, run["run_id"], "--json", code=4)
+        assert closed["records"]["total"] == house.records
+        assert closed["revision"] == told["closed"][0]["revision"] == 1, "closed twice: the same revision"
+        server.set_state(flow_run, "SCHEDULED", "AwaitingRetry")
+        assert server.ended(flow_run)["state"]["name"] == "StoppedCancelled", server.logs(flow_run)
+        assert len(twin.journal()) == asked
+        until(lambda: any("a new start goes on" in line for line in server.logs(flow_run)), "its page does not say why")
+        again = press("run", house.name, "--date", "2026-11-24", "--json", code=3)
+        assert (again["run_id"], again["state"]) == (run["run_id"], "completed_with_exceptions"), "a new press goes on"
     assert house.judge().clean
