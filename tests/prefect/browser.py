@@ -20,10 +20,14 @@ from tests.prefect.server import Server
 
 SHOTS = os.environ.get("IVS_BACKFILL_SHOTS", "")
 FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+    "--no-sandbox", "--disable-gpu", "--disable-software-rasterizer", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 )  # fmt: skip
-"""No name but loopback's is found: a switch of the browser, since routes of Playwright's would turn its cache off."""
+"""No name but loopback's is found: a switch of the browser, since routes of Playwright's would turn its cache off.
+
+Without a rasterizer in software a run's graph is drawn on a plain canvas, which takes a fifth of the time.
+"""
 PATIENCE_MS = 30_000
 FINAL = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
 
@@ -47,15 +51,20 @@ class Window:
             self.page.wait_for_timeout(300)
         return found
 
-    def ended(self, server: Server) -> dict[str, Any]:
-        """Wait for the final state of the run that is on the page, come back to the page, and return the run.
+    def away(self, what: Callable[[], Any], why: str) -> None:
+        """Wait until something is true, and come back to the page.
 
-        Nobody looks meanwhile: the run's graph is drawn all the time, and takes half a core.
+        Nobody looks meanwhile: a run's graph is drawn all the time, and takes half a core.
         """
-        run, here = self.run_id, self.page.url
+        here = self.page.url
         self.page.goto("about:blank")
-        self.until(lambda: server.run(run)["state"]["type"] in FINAL, f"run {run} does not end")
+        self.until(what, why)
         self.page.goto(here)
+
+    def ended(self, server: Server) -> dict[str, Any]:
+        """Wait for the final state of the run that is on the page, and return the run."""
+        run = self.run_id
+        self.away(lambda: server.run(run)["state"]["type"] in FINAL, f"run {run} does not end")
         return server.run(run)
 
     def shot(self, name: str) -> None:

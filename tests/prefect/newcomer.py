@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tests.local.test_parts import all_gone, running
 from tests.prefect.browser import Window, window
 from tests.prefect.server import ROOT, Server, until
@@ -27,6 +30,7 @@ from tests.prefect.server import ROOT, Server, until
 ANALYTICS = {"sr-client-cfg.amplitude.com", "api2.amplitude.com", "api.amplitude.com", "cdn.amplitude.com"}
 CARDS = {"plan", "results", "costs", "exceptions", "in-doubt", "trend", "report"}
 RUNNABLE_S = 120
+DEPLOYMENTS = yaml.safe_load((ROOT / "configs" / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
 
 
 class Up:
@@ -34,6 +38,7 @@ class Up:
 
     def __init__(self, folder: Path) -> None:
         self.home = folder / "home"
+        folder.mkdir(exist_ok=True)
         self.environment = {"HOME": str(folder), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
         self.environment |= {"PREFECT_WORKER_QUERY_SECONDS": "0.5", "PREFECT_API_TLS_INSECURE_SKIP_VERIFY": "true"}
         self.log = folder / "up.log"
@@ -77,6 +82,15 @@ def up(folder: Path) -> Iterator[Up]:
         assert all_gone(started.home, within_s=20), running(started.home)
 
 
+def change_of_mind(folder: Path) -> None:
+    """End it by a signal while it starts: every part stops."""
+    with up(folder) as started:
+        started.said("(Starting the local provider)")
+        started.process.send_signal(signal.SIGTERM)
+        assert started.process.wait(30) == 0
+        assert all_gone(started.home, within_s=5), running(started.home)
+
+
 def walk(folder: Path) -> None:
     """Press every button of a fresh machine; an AssertionError says what was not to be seen."""
     began = time.monotonic()
@@ -85,6 +99,7 @@ def walk(folder: Path) -> None:
         assert time.monotonic() - began < RUNNABLE_S, "Run can be pressed within two minutes"
         with window(f"http://127.0.0.1:{server.port}", folder) as seen:
             look_around(seen)
+            register_again(server, started)
             pilot(seen, server)
             sign_by_day(seen, server)
             approve_and_cancel(seen, server, started)
@@ -108,6 +123,31 @@ def look_around(seen: Window) -> None:
     seen.page.goto(f"{seen.address}/v2/automations")
     seen.page.wait_for_load_state("networkidle")
     seen.shot("automations")
+
+
+def register_again(server: Server, started: Up) -> None:
+    """Registered a second time, everything is as it was; what a form refuses the server does too."""
+    before = deployments(server)
+    command = [sys.executable, "-m", "flows.cli", "deploy", "--profile", "demo", "--profile", "careful", "--json"]
+    places = {"PREFECT_API_URL": server.api, "IVS_BACKFILL_PROFILES": str(started.home / "profiles")}
+    done = subprocess.run(command, cwd=ROOT, env=started.environment | places, capture_output=True, check=True)
+    told, after = json.loads(done.stdout), deployments(server)
+    assert len(told["deployments"]) == len(before) == len(DEPLOYMENTS)
+    for kept in ("id", "entrypoint", "parameters", "tags", "pull_steps", "parameter_openapi_schema"):
+        assert {name: one[kept] for name, one in before.items()} == {name: one[kept] for name, one in after.items()}
+    assert {str(ROOT) in str(one["pull_steps"]) for one in after.values()} == {True}
+    nightly = after["nightly"]
+    assert [one["schedule"]["timezone"] for one in nightly["schedules"]] == ["Asia/Shanghai"]
+    assert nightly["parameters"] == {"order": {"profile": "demo"}}
+    assert nightly["concurrency_options"]["collision_strategy"] == "ENQUEUE"
+    assert nightly["global_concurrency_limit"]["limit"] == 1
+    for order in ({"profile": "other"}, {"profile": "demo", "limit": -1}, {"profile": "demo", "business_date": "soon"}):
+        refused = server.refusal(f"/deployments/{nightly['id']}/create_flow_run", {"parameters": {"order": order}})
+        assert "order" in refused
+
+
+def deployments(server: Server) -> dict[str, dict[str, Any]]:
+    return {one["name"]: one for one in server.call("POST", "/deployments/filter", {"limit": 50})}
 
 
 def pilot(seen: Window, server: Server) -> None:
@@ -176,8 +216,7 @@ def approve_and_cancel(seen: Window, server: Server, started: Up) -> None:
     seen.pick("demo", "careful")
     seen.sent()
     run_id = seen.run_id
-    seen.until(lambda: server.run(run_id)["state"]["name"] == "Suspended", "the run does not wait for approval")
-    seen.page.reload()
+    seen.away(lambda: server.run(run_id)["state"]["name"] == "Suspended", "the run does not wait for approval")
     dialog = seen.menu("Resume")
     seen.shot("approval")
     seen.pick("Select", "approve", dialog)
@@ -189,9 +228,9 @@ def approve_and_cancel(seen: Window, server: Server, started: Up) -> None:
     assert shown is not None
     started.control("/faults", [{"fault": "latency", "rate": 1.0, "args": {"seconds": 6}}])
     seen.texts(shown[0][:8], where=dialog)
-    dialog.get_by_role("button", name="Resume").click()
-    seen.until(lambda: any("progress" in key for key in server.artifacts(run_id)), "no progress is shown")
-    seen.page.goto(f"{seen.address}/v2/runs/flow-run/{run_id}")
+    with seen.page.expect_response(re.compile("/resume$")):
+        dialog.get_by_role("button", name="Resume").click()
+    seen.away(lambda: any("progress" in key for key in server.artifacts(run_id)), "no progress is shown")
     seen.shows("开始核验")
     seen.shot("running")
     dialog = seen.menu("Cancel")
@@ -254,4 +293,5 @@ def halt(seen: Window, server: Server, started: Up) -> None:
 
 
 if __name__ == "__main__":
-    walk(Path(sys.argv[1]))
+    change_of_mind(Path(sys.argv[1]) / "first")
+    walk(Path(sys.argv[1]) / "second")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import yaml
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.deploy import Registered, _automate, deploy
+from flows.deploy import Registered, _automate, _filled
 from tests.prefect.server import ROOT, Server
 from tests.prefect.test_forms import FLOWS
 
@@ -56,29 +57,12 @@ def test_the_night_starts_at_ten_in_the_evening_in_shanghai() -> None:
     ]
 
 
-def test_registering_twice_changes_nothing_and_the_server_refuses_a_bad_form(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
-    told, seen = [], []
-    for _ in range(2):
-        with temporary_settings({PREFECT_API_URL: server.api}):
-            told.append(deploy(pool="night-pool", profiles=["demo"], checkout=Path("/srv/ivs")))
-        listed = server.call("POST", "/deployments/filter", {"limit": 50})
-        seen.append({one["id"]: one for one in listed if one["work_pool_name"] == "night-pool"})
-    assert told[0] == told[1]
-    assert len(told[0].deployments) == len(DEPLOYMENTS)
-    assert seen[0].keys() == seen[1].keys()
-    (nightly,) = [one for one in seen[1].values() if one["name"] == "nightly"]
-    assert [one["schedule"]["timezone"] for one in nightly["schedules"]] == ["Asia/Shanghai"]
-    assert nightly["parameters"] == {"order": {"profile": "demo"}}
-    assert nightly["concurrency_options"]["collision_strategy"] == "ENQUEUE"
-    assert nightly["global_concurrency_limit"]["limit"] == 1
-    assert "/srv/ivs" in str(nightly["pull_steps"])
-    for order in ({"profile": "other"}, {"profile": "demo", "limit": -1}, {"profile": "demo", "business_date": "soon"}):
-        refused = server.refusal(f"/deployments/{nightly['id']}/create_flow_run", {"parameters": {"order": order}})
-        assert "order" in refused
+def test_workers_find_the_code_where_deploy_is_told() -> None:
+    filled = _filled(deepcopy(FILE), Registered("night-pool", ["demo"]), Path("/srv/ivs"))
+    assert filled["pull"] == [{"prefect.deployments.steps.set_working_directory": {"directory": "/srv/ivs"}}]
+    assert {one["work_pool"]["name"] for one in filled["deployments"]} == {"night-pool"}
+    said = {str(one["parameters"]) for one in filled["deployments"]}
+    assert said == {"{'order': {'profile': 'demo'}}", "{'word': {'profile': 'demo'}}", "{'profile': 'demo'}"}
 
 
 def test_without_a_server_it_says_what_to_set(server: Server) -> None:
