@@ -9,12 +9,17 @@ Prefect knows no users: the name is recorded as it was typed.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from enum import StrEnum
-from typing import Final
+from functools import partial
+from typing import Any, Final, cast
+from uuid import UUID
 
 from prefect import asuspend_flow_run
+from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 from prefect.input import RunInput
+from prefect.input.actions import aread_flow_run_input
 from pydantic import Field, create_model
 
 from flows.forms import Name, Reason, words
@@ -44,23 +49,53 @@ class Approval(RunInput):
     reason: Reason
 
 
+async def hear(held: Runtime, run: RunRow) -> None:
+    """Keep what a person has answered on this flow run's form, once, before anything else may let the plan go.
+
+    The process that goes on after the answer starts from the top, and somebody may have approved the plan elsewhere
+    meanwhile; the answer counts as the newest word all the same.
+    """
+    flow_run = _of_a_deployment()
+    if flow_run is None:
+        return
+    read = cast("Any", aread_flow_run_input)
+    said = await read(key=f"suspended-{_key(run)}-response", flow_run_id=flow_run.id)
+    if said is not None:
+        await _keep(held, run, flow_run.id, Approval.model_validate(said))
+
+
 async def asked(held: Runtime, run: RunRow) -> bool:
     """Ask a person for approval of a run's plan; False where nobody is asked: no deployment, or rejected before.
 
     Where somebody is, this process ends here, and the call returns in the process that goes on after the answer.
     """
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None or context.flow_run.deployment_id is None:
-        return False
-    if await asyncio.to_thread(verdict, held.ledger, run.plan_hash) == "reject":
+    flow_run = _of_a_deployment()
+    if flow_run is None or await asyncio.to_thread(verdict, held.ledger, run.plan_hash) == "reject":
         return False
     await held.ledger.awrite(lambda connection: stop(connection, run.run_id, "not_approved"))
     form = form_of(run, plan_markdown(run, plan_of(run), Text(held.profile.language)))
     within_s = int(held.profile.money.approve_within_hours * 3600)
-    said = await asuspend_flow_run(wait_for_input=form, timeout=within_s, key=f"approve-{run.plan_hash[:16]}")
-    said = form.model_validate(said.model_dump())
-    await asyncio.to_thread(decide, held.ledger, run.plan_hash, said.decision.value, who=said.name, why=said.reason)
+    said = await asuspend_flow_run(wait_for_input=form, timeout=within_s, key=_key(run))
+    await _keep(held, run, flow_run.id, form.model_validate(said.model_dump()))
     return True
+
+
+def _of_a_deployment() -> FlowRun | None:
+    """Return this flow run where it is a deployment's; others can't be suspended."""
+    context = FlowRunContext.get()
+    flow_run = context.flow_run if context is not None else None
+    return flow_run if flow_run is not None and flow_run.deployment_id is not None else None
+
+
+def _key(run: RunRow) -> str:
+    return f"approve-{run.plan_hash[:16]}"
+
+
+async def _keep(held: Runtime, run: RunRow, flow_run: UUID, said: Approval) -> None:
+    """Keep an answer under a name of its own, so that a later start of the same flow run does not give it again."""
+    answer = hashlib.sha256(f"{flow_run}/{run.plan_hash}".encode()).hexdigest()[:32]
+    word = {"who": said.name, "why": said.reason, "decision": answer}
+    await asyncio.to_thread(partial(decide, held.ledger, run.plan_hash, said.decision.value, **word))
 
 
 def form_of(run: RunRow, card: str) -> type[Approval]:

@@ -17,7 +17,7 @@ import orjson
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from flows.approval import asked
+from flows.approval import asked, hear
 from flows.close import close_run
 from flows.closing import forget_staged, forget_unclaimed
 from flows.dead import goes_on, serve, served
@@ -174,6 +174,7 @@ def _patience(held: Runtime, date: dt.date) -> ingest.Patience:
 async def approve(profile: str, run: RunRow) -> int | None:
     """Return what the run may spend (millionths); None where it stops because nobody approved its plan."""
     held = runtime(profile)
+    await hear(held, run)
     cap = await asyncio.to_thread(approved_cap, held.ledger, run, held.profile.money)
     if cap is None and await asked(held, run):
         cap = await asyncio.to_thread(approved_cap, held.ledger, run, held.profile.money)

@@ -19,8 +19,8 @@ from flows.forms import BusinessDate, Form, Name, ProfileName, Reason, words
 from flows.naming import run_name
 from flows.states import Ended, final
 from flows.telling import card
-from tasks.approve import decide, end_of, envelope, planned
-from tasks.ledger import RunRow
+from tasks.approve import decide, end_of, envelope, waiting
+from tasks.ledger import LedgerError, RunRow
 from tasks.ledger.envelopes import Terms
 from tasks.ledger.runs import plan_of
 from tasks.records.money import from_micros, to_micros
@@ -40,7 +40,7 @@ PlanHash = Annotated[
 Yuan = Annotated[
     str,
     Field(
-        pattern=r"^(0|[1-9]\d{0,8})(\.\d{1,2})?$",
+        pattern=r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,2})?$",
         title=words("form.most_money"),
         description=words("form.most_money_is"),
         examples=["1200.00"],
@@ -112,9 +112,9 @@ def approved(held: Runtime, order: Approving) -> RunRow:
     """Keep a word about a plan, and return the plan's run.
 
     Raises:
-        LedgerError: no plan of this profile has this hash, or more than one.
+        LedgerError: no plan of this profile has this hash, or it is too late for a word about it.
     """
-    run = planned(held.ledger, held.profile.name, order.plan_hash)
+    run = waiting(held.ledger, held.profile.name, order.plan_hash)
     decide(held.ledger, run.plan_hash, order.decision.value, who=order.name, why=order.reason)
     return run
 
@@ -123,9 +123,11 @@ def signed(held: Runtime, order: Envelope) -> dict[str, Any]:
     """Keep an envelope, and return its terms.
 
     Raises:
-        LedgerError: it has expired.
+        LedgerError: it has expired, or ends before its night.
     """
     last = order.until or order.business_date + dt.timedelta(days=1)
+    if last < order.business_date:
+        raise LedgerError("this envelope ends before its night begins: name a later date")
     ends = end_of(last, held.profile.zone)
     most = to_micros(Decimal(order.most_money))
     terms = Terms(held.profile.name, order.business_date, order.most_records, most, ends)

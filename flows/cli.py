@@ -98,9 +98,9 @@ def run(
         from tasks.text import Text
 
         if approve_hash:
-            from tasks.ledger.decided import new_id
+            from tasks.approve import decide
 
-            held.ledger.decide("approve", approve_hash, who="terminal", why="--approve", decision=new_id())
+            decide(held.ledger, approve_hash, "approve", who="terminal", why="--approve")
         order = Order(profile=profile, business_date=date_of(date), limit=limit, replan=replan)
         ended = press(backfill, order)
         print_run(ended, Text(held.profile.language), as_json=as_json)

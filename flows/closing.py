@@ -185,6 +185,7 @@ def _finish(held: Runtime, run: RunRow, state: State, summary: dict[str, Any]) -
         revision=int(summary["revision"]),
         closing=orjson.dumps(summary).decode(),
         now_us=held.ledger.clock_us(),
+        late_seen=int(run.late),
     )
     held.ledger.write(write)
 

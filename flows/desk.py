@@ -32,17 +32,19 @@ def approve(
     reject: Annotated[bool, typer.Option("--reject", help="Reject it instead: no record of it is asked.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Approve a plan by its hash, before its night or while it waits."""
-    from tasks.approve import decide, planned
+    """Approve a plan by its hash, by day or where its run has ended as not approved; the next start goes on with it."""
+    from tasks.approve import decide, waiting
+    from tasks.text import Text
 
     if not re.fullmatch("[0-9a-f]{8,64}", plan_hash):
         raise typer.BadParameter("no plan's hash: 8 to 64 of 0-9 and a-f", param_hint="PLAN_HASH")
     with explained(as_json), opened(profile) as held:
-        run = planned(held.ledger, held.profile.name, plan_hash)
+        run = waiting(held.ledger, held.profile.name, plan_hash)
         decide(held.ledger, run.plan_hash, "reject" if reject else "approve", who=who, why=why)
-        word = "rejected" if reject else "approved"
-        told = {word: run.plan_hash, "run_id": run.run_id}
-        printed(told, as_json, lambda: typer.echo(f"{word} {run.plan_hash} of {run.run_id}"))
+        said = {"hash": run.plan_hash, "run": run.run_id}
+        lines = Text(held.profile.language).lines("desk.plan_reject" if reject else "desk.plan_approve", **said)
+        told = {"rejected" if reject else "approved": run.plan_hash, "run_id": run.run_id}
+        printed(told, as_json, lambda: typer.echo("\n".join(lines)))
 
 
 @desk.command()

@@ -38,6 +38,7 @@ class _Listed:
 
 BusinessDate = Annotated[
     dt.date,
+    Field(ge=dt.date(2000, 1, 1), le=dt.date(2099, 12, 31)),
     WithJsonSchema({"type": "string", "format": "date", "pattern": r"^20\d{2}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$"}),
 ]
 """A date; the pattern is for the server, which takes anything for a date."""

@@ -82,9 +82,12 @@ def date_of(text: str) -> dt.date | None:
     if not text:
         return None
     try:
-        return dt.date.fromisoformat(text)
+        found = dt.date.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a date like 2026-01-31", param_hint="--date") from None
+        found = dt.date.min
+    if not 2000 <= found.year < 2100:
+        raise typer.BadParameter(f"{text!r} is not a date like 2026-01-31", param_hint="--date")
+    return found
 
 
 def not_in_form(error: ValidationError) -> str:

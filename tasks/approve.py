@@ -6,9 +6,9 @@ import datetime as dt
 from functools import partial
 
 from tasks.ledger import Ledger, LedgerError, RunRow
-from tasks.ledger.decided import Decision, keep
+from tasks.ledger.decided import WORDS, Decision, keep_word, new_id
 from tasks.ledger.envelopes import KIND, Terms, sign, take
-from tasks.ledger.runs import plan_of
+from tasks.ledger.runs import FINISHED, by_hash, plan_of
 from tasks.records.money import to_micros
 from tasks.settings import Money
 
@@ -35,26 +35,36 @@ def approved_cap(ledger: Ledger, run: RunRow, money: Money) -> int | None:
 
 def verdict(ledger: Ledger, plan_hash: str) -> str:
     """Return the newest word about a plan: ``approve``, ``reject``, or nothing."""
-    words = [row for kind in ("approve", "reject") if (row := ledger.decided(kind, plan_hash)) is not None]
+    words = [row for kind in WORDS if (row := ledger.decided(kind, plan_hash)) is not None]
     return str(max(words, key=lambda row: row.at_us).kind) if words else ""
 
 
-def decide(ledger: Ledger, plan_hash: str, kind: str, *, who: str, why: str) -> None:
-    """Keep what a person said to a plan."""
-    order = Decision(kind, plan_hash, who, why, ledger.clock_us())
-    ledger.write(lambda connection: keep(connection, order))
+def decide(ledger: Ledger, plan_hash: str, kind: str, *, who: str, why: str, decision: str = "") -> None:
+    """Keep what a person said to a plan; the same `decision` is kept once."""
+    order = Decision(kind, plan_hash, who, why, ledger.clock_us(), decision or new_id())
+    ledger.write(partial(keep_word, order=order))
 
 
-def planned(ledger: Ledger, profile: str, plan_hash: str) -> RunRow:
-    """Return the run, of a profile's latest, whose plan has a hash; its first characters will do.
+def waiting(ledger: Ledger, profile: str, plan_hash: str) -> RunRow:
+    """Return the run of a profile whose plan has a hash, and may still be asked, in whole or in part.
+
+    Args:
+        ledger: where plans are claimed.
+        profile: whose plan it must be.
+        plan_hash: the hash, or its first characters.
 
     Raises:
-        LedgerError: there is none, or more than one.
+        LedgerError: there is none, or more than one; or it is under way, or has come to its end.
     """
-    found = [run for run in ledger.runs(profile) if run.plan_hash.startswith(plan_hash)]
-    if len({run.plan_hash for run in found}) != 1:
-        raise LedgerError(f"{len(found)} recent plans of {profile} have this hash: copy it from the plan card")
-    return found[0]
+    found = ledger.read(partial(by_hash, profile=profile, plan_hash=plan_hash))
+    if len(found) != 1:
+        raise LedgerError(f"{len(found)} plans of {profile} have this hash: copy it from the plan card")
+    (run,) = found
+    if run.owner and ledger.owner.is_alive(run.owner):
+        raise LedgerError(f"run {run.run_id} is under way: `cancel` or `halt` stops it")
+    if run.state in FINISHED:
+        raise LedgerError(f"run {run.run_id} has been asked to its end: `void` takes its verdicts out of force")
+    return run
 
 
 def envelope(ledger: Ledger, terms: Terms, *, who: str, why: str) -> None:

@@ -166,7 +166,7 @@ def end(connection: Connection, call: Departure, ending: Ending, price: Price) -
         values["outcome"] = before.outcome or ending.outcome
     connection.execute(_END, values)
     if before.state == "in_doubt":
-        connection.execute(_LATE, {"run_id": call.run_id, "call_id": call.call_id, "at": ending.ended_us})
+        connection.execute(_LATE, {"run_id": call.run_id, "call_id": call.call_id})
     if ending.charge == "certain":
         settle(connection, call.scopes, worst=call.worst_micros, certain=cost, back=0)
     elif ending.charge == "none":
@@ -174,7 +174,7 @@ def end(connection: Connection, call: Departure, ending: Ending, price: Price) -
 
 
 _LATE: Final = text(
-    "UPDATE runs SET late_us = CASE WHEN ended_us >= :at THEN ended_us + 1 ELSE :at END "
+    "UPDATE runs SET late = late + 1 "
     "WHERE run_id = :run_id OR run_id IN (SELECT run_id FROM unsent WHERE open_call = :call_id)"
 )
 

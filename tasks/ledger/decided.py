@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, bindparam, or_, select
+from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select
 
 from tasks.ledger.schema import calls, decisions, runs, unsent
 
 ALL: Final = "all"
 """The target of what is about every call of the ledger: `halt` and `release`."""
+WORDS: Final = ("approve", "reject")
+"""What may be said to a plan; the target is its hash."""
 
 
 def new_id() -> str:
@@ -38,6 +40,15 @@ def keep(connection: Connection, decision: Decision) -> str:
     return decision.decision
 
 
+def keep_word(connection: Connection, order: Decision) -> None:
+    """Write down what somebody said to a plan, as the newest word about it, whatever the clock says; once by its id."""
+    if named(connection, [order.decision]):
+        return
+    about = and_(decisions.c.kind.in_(WORDS), decisions.c.target == order.target)
+    last = connection.execute(select(func.max(decisions.c.at_us)).where(about)).scalar() or 0
+    keep(connection, replace(order, at_us=max(order.at_us, last + 1)))
+
+
 def listed(connection: Connection, most: int = 50) -> list[Row[Any]]:
     """Return the latest decisions, newest first."""
     return list(connection.execute(select(decisions).order_by(decisions.c.at_us.desc()).limit(most)))
@@ -59,6 +70,6 @@ def about_run(connection: Connection, run_id: str) -> list[Row[Any]]:
     )
     of_run = or_(decisions.c.target == run_id, decisions.c.target.startswith(f"{run_id}#", autoescape=True))
     plan_hash = select(runs.c.plan_hash).where(runs.c.run_id == run_id).scalar_subquery()
-    of_plan = and_(decisions.c.kind.in_(("approve", "reject")), decisions.c.target == plan_hash)
+    of_plan = and_(decisions.c.kind.in_(WORDS), decisions.c.target == plan_hash)
     chosen = select(decisions).where(or_(of_plan, of_run, decisions.c.decision.in_(of_calls)))
     return list(connection.execute(chosen.order_by(decisions.c.at_us)))

@@ -101,7 +101,7 @@ _UNREVISED: Final = text(
     "UNION SELECT runs.run_id FROM decisions JOIN runs ON decisions.target = runs.run_id "
     "OR decisions.target LIKE runs.run_id || '#%' WHERE decisions.kind = 'void' "
     "AND runs.profile = :profile AND runs.revision > 0 AND runs.ended_us < decisions.at_us "
-    "UNION SELECT run_id FROM runs WHERE profile = :profile AND revision > 0 AND ended_us < late_us "
+    "UNION SELECT run_id FROM runs WHERE profile = :profile AND revision > 0 AND late > 0 AND ended_us IS NOT NULL "
     "ORDER BY 1"
 )
 

@@ -1,14 +1,15 @@
 """Envelopes: what somebody approves of a night before its plan is made, up to so many records and so much money.
 
-All plans of the business date share it, a pilot or the plan of files that came late included: what a plan that it
-approves may ask and cost at worst is taken from it. The newest envelope of a date counts alone.
+What a plan that it approves holds and costs at worst is taken from it, so that the night's plans, a pilot or the plan
+of files that came late included, share it. The newest envelope of a night counts alone, for what those before it have
+approved as well: signed twice, it is worth no more than once.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select, text
 
@@ -39,7 +40,10 @@ _TAKE: Final = text(
 def sign(connection: Connection, order: Decision, terms: Terms) -> None:
     """Keep an envelope, and who signed it."""
     keep(connection, order)
-    values = {"decision": order.decision, "signed_us": order.at_us, **asdict(terms)}
+    before = _newest(connection, terms.profile, terms.business_date)
+    taken = {"records": before.records, "micros": before.micros} if before is not None else {}
+    signed_us = max(order.at_us, before.signed_us + 1) if before is not None else order.at_us
+    values = {"decision": order.decision, "signed_us": signed_us, **asdict(terms), **taken}
     connection.execute(envelopes.insert().values(**values))
 
 
@@ -57,9 +61,9 @@ def take(
         keep(connection, Decision("approve", plan_hash, newest.who, f"{KIND} {newest.decision}", now_us))
 
 
-def _newest(connection: Connection, profile: str, night: dt.date) -> Row[tuple[str, str]] | None:
+def _newest(connection: Connection, profile: str, night: dt.date) -> Row[Any] | None:
     chosen = (
-        select(envelopes.c.decision, decisions.c.who)
+        select(envelopes, decisions.c.who)
         .join(decisions, decisions.c.decision == envelopes.c.decision)
         .where(envelopes.c.profile == profile, envelopes.c.business_date == night)
         .order_by(envelopes.c.signed_us.desc())

@@ -42,9 +42,9 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE unsent ADD COLUMN reason_column TEXT DEFAULT '' NOT NULL",
         "ALTER TABLE unsent ADD COLUMN reason_detail TEXT DEFAULT '' NOT NULL",
     ),
-    # 7: what is approved of a night before its plan is made; and when a doubt of a run was answered late
+    # 7: what is approved of a night before its plan is made; and how many doubts of a run were answered late
     (
-        "ALTER TABLE runs ADD COLUMN late_us BIGINT DEFAULT 0 NOT NULL",
+        "ALTER TABLE runs ADD COLUMN late INTEGER DEFAULT 0 NOT NULL",
         (
             "CREATE TABLE envelopes (decision TEXT NOT NULL, profile TEXT NOT NULL, business_date DATE NOT NULL, "
             "most_records BIGINT NOT NULL, most_micros BIGINT NOT NULL, until_us BIGINT NOT NULL, "

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select, text, update
+from sqlalchemy import Connection, Row, case, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from tasks.ledger.errors import RunBusyError
@@ -72,6 +72,12 @@ def newest(connection: Connection, profile: str, source: str, business_date: dt.
         .order_by(runs.c.sequence.desc())
     )
     return connection.execute(chosen).first()
+
+
+def by_hash(connection: Connection, profile: str, plan_hash: str) -> list[RunRow]:
+    """Return a profile's runs whose plan's hash begins so."""
+    about = (runs.c.profile == profile, runs.c.plan_hash.startswith(plan_hash, autoescape=True))
+    return list(connection.execute(select(runs).where(*about)))
 
 
 def listed(connection: Connection, *, profile: str | None = None, most: int = 50) -> list[RunRow]:
@@ -161,15 +167,35 @@ def kept(connection: Connection, run_id: str, chunks: str, *, epoch: int) -> boo
 
 
 def finish(
-    connection: Connection, run_id: str, *, epoch: int, state: str, revision: int, closing: str, now_us: int
+    connection: Connection,
+    run_id: str,
+    *,
+    epoch: int,
+    state: str,
+    revision: int,
+    closing: str,
+    now_us: int,
+    late_seen: int = 0,
 ) -> None:
     """Write how a run ended; its owner lets go.
+
+    Args:
+        connection: inside a transaction.
+        run_id: the run.
+        epoch: the run's, when its results were made.
+        state: how it ended.
+        revision: the number of its newest results.
+        closing: the object of that revision, as JSON.
+        now_us: now.
+        late_seen: its late answers before its results were made; another one since makes them old already.
 
     Raises:
         RunBusyError: somebody has taken it since that epoch, and closes it.
     """
     same = update(runs).where(runs.c.run_id == run_id, runs.c.epoch == epoch)
-    ended = same.values(state=state, revision=revision, closing=closing, ended_us=now_us, owner="")
+    ended = same.values(state=state, revision=revision, closing=closing, ended_us=now_us, owner="").values(
+        late=case((runs.c.late == late_seen, 0), else_=runs.c.late)
+    )
     if connection.execute(ended).rowcount != 1:
         raise RunBusyError(f"run {run_id} was taken over while it was closed: it closes itself")
 

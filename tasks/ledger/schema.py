@@ -64,7 +64,7 @@ runs = Table(
     Column("closing", Text, nullable=False, server_default=""),
     Column("kept_chunks", Text, nullable=False, server_default=""),
     Column("stopped_before", Text, nullable=False, server_default=""),
-    Column("late_us", BigInteger, nullable=False, server_default=text("0")),
+    Column("late", Integer, nullable=False, server_default=text("0")),
     UniqueConstraint("profile", "source", "business_date", "sequence"),
 )
 

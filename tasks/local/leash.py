@@ -24,4 +24,6 @@ def hold(parent: int) -> None:
 
 if __name__ == "__main__":
     hold(int(sys.argv[1]))
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and so would the command
+        signal.signal(number, signal.SIG_DFL)
     os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606  # our own command

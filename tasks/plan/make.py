@@ -70,7 +70,7 @@ def _make(runtime: Runtime, key: PlanKey, sequence: int, rows: Rows) -> RunRow:
     as_of = runtime.ledger.clock_us()
     run_id = _run_id(runtime, key, sequence)
     staging = runtime.staging(f"{run_id}-{runtime.new_id()[:6]}")
-    covers, inputs = _covers(runtime, key), Inputs()
+    covers, inputs = _covers(runtime, key, run_id), Inputs()
     home = profile.home.expanduser()
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     with Seen(home) as seen:
@@ -118,7 +118,8 @@ def _run_id(runtime: Runtime, key: PlanKey, sequence: int) -> str:
     return f"{runtime.profile.name}-{key.business_date:%Y%m%d}-{sequence}-{source}"
 
 
-def _covers(runtime: Runtime, key: PlanKey) -> bytes:
+def _covers(runtime: Runtime, key: PlanKey, run_id: str) -> bytes:
+    """Return what a plan's hash covers beside its records: its run too, since no other is approved with it."""
     profile = runtime.profile
     covered = {
         "policy": profile.policy.model_dump(mode="json"),
@@ -126,7 +127,7 @@ def _covers(runtime: Runtime, key: PlanKey) -> bytes:
         "prices": runtime.prices.digest,
         "endpoint": profile.account.endpoint,
         "project": profile.account.project_id,
-        "business_date": key.business_date.isoformat(),
+        "run": run_id,
         "limit": key.limit,
     }
     return orjson.dumps(covered, option=orjson.OPT_SORT_KEYS)

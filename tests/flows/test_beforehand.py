@@ -10,9 +10,15 @@ import pytest
 from pydantic import ValidationError
 
 from flows.beforehand import Approving, Envelope, approved, signed
-from tasks.approve import approved_cap, decide, end_of
+from flows.voids import void_now
+from tasks import ingest
+from tasks.approve import approved_cap, decide, end_of, verdict
 from tasks.ledger import LedgerError
 from tasks.ledger.decided import about_run, listed
+from tasks.ledger.envelopes import take
+from tasks.ledger.runs import plan_of
+from tasks.plan import PlanKey, load_or_make
+from tasks.runtime import Runtime
 from tests.nights import Nights
 from tests.people import invented
 
@@ -93,6 +99,8 @@ def test_an_envelope_ends_with_its_last_day_and_what_it_approved_stays_so(
     assert cap(night, run) is None
     with pytest.raises(LedgerError, match="expired"):
         sign(night, until=f"{NIGHT}")
+    with pytest.raises(LedgerError, match="ends before its night"):
+        sign(night, until="2026-11-23")
     assert sign(night, until=None)["until"] == "2026-11-25"
     now[0] = end_of(NIGHT + dt.timedelta(days=1), zone) - 1
     assert cap(night, run) == WORST
@@ -100,7 +108,7 @@ def test_an_envelope_ends_with_its_last_day_and_what_it_approved_stays_so(
     assert cap(night, run) == WORST
 
 
-def test_all_plans_of_a_night_share_its_envelope(night: Nights) -> None:
+def test_the_plans_that_an_envelope_approves_share_it(night: Nights) -> None:
     sign(night, most_records=25, most_money="11.00")
     first = night.plan()
     assert cap(night, first) == WORST
@@ -113,7 +121,44 @@ def test_all_plans_of_a_night_share_its_envelope(night: Nights) -> None:
     assert cap(night, first) == WORST
 
 
-def test_a_word_names_a_plan_of_this_profile(night: Nights) -> None:
+def test_signed_twice_an_envelope_is_worth_no_more_than_once(night: Nights) -> None:
+    sign(night)
+    assert cap(night, night.plan()) == WORST
+    sign(night)
+    again = night.plan(replan=True)
+    assert cap(night, again) is None
+    sign(night, most_records=20, most_money="10.00")
+    assert cap(night, again) == WORST, "ten rows and 5.00 more than those before have approved"
+
+
+def test_a_plan_like_one_that_was_approved_is_another_plan(night: Nights) -> None:
+    sign(night)
+    first = night.plan()
+    night.verify(first)
+    night.end(first)
+    void_now(night.runtime, first.run_id, "", who="Li", why="wrong population")
+    second = night.plan(replan=True)
+    assert plan_of(second)["estimate"] == plan_of(first)["estimate"]
+    assert second.plan_hash != first.plan_hash
+    assert cap(night, second) is None, "the envelope is used up"
+
+
+def test_neither_a_word_nor_an_envelope_is_about_another_profile(night: Nights) -> None:
+    run = night.plan()
+    other = Runtime(night.profile.model_copy(update={"name": "other"}), night.runtime.secrets)
+    theirs = load_or_make(
+        other, PlanKey(NIGHT), lambda told: ingest.read_profile(other.records, other.profile.source, NIGHT, told=told)
+    )
+    assert theirs.plan_hash != run.plan_hash
+    with pytest.raises(LedgerError, match="0 plans of other"):
+        approved(other, Approving.model_validate(SIGNED | {"plan_hash": run.plan_hash, "decision": "approve"}))
+    sign(night)
+    assert approved_cap(other.ledger, theirs, other.profile.money) is None
+    assert cap(night, run) == WORST
+    other.close()
+
+
+def test_a_word_names_a_plan_that_waits_for_one(night: Nights) -> None:
     run = night.plan()
     for name in ("0" * 8, "0" * 64):
         with pytest.raises(LedgerError, match="copy it from the plan card"):
@@ -123,15 +168,51 @@ def test_a_word_names_a_plan_of_this_profile(night: Nights) -> None:
         found = approved(night.runtime, Approving.model_validate(SIGNED | {"plan_hash": name, "decision": decision}))
         assert found.run_id == run.run_id
     assert cap(night, run) == WORST
-    decide(night.runtime.ledger, run.plan_hash, "reject", who="Li", why="wrong population")
-    assert cap(night, run) is None
+    word = Approving.model_validate(SIGNED | {"plan_hash": run.plan_hash, "decision": "reject"})
+    other = Runtime(night.profile, night.runtime.secrets)
+    other.ledger.take(run.run_id, [])
+    with pytest.raises(LedgerError, match="under way"):
+        approved(night.runtime, word)
+    other.close()
+    night.verify(run)
+    night.end(run)
+    with pytest.raises(LedgerError, match="asked to its end"):
+        approved(night.runtime, word)
+
+
+def test_the_newest_word_is_the_last_that_was_said_whatever_the_clock_says(
+    night: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, ledger = night.plan(), night.runtime.ledger
+    now = [0]
+    monkeypatch.setattr(ledger, "clock_us", lambda: now[0])
+    for now[0], kind in ((2_000_000, "approve"), (2_000_000, "reject"), (1_000_000, "approve")):
+        decide(ledger, run.plan_hash, kind, who="Li", why="because")
+        assert verdict(ledger, run.plan_hash) == kind
+
+
+def test_an_answer_is_kept_once(night: Nights) -> None:
+    run, ledger = night.plan(), night.runtime.ledger
+    decide(ledger, run.plan_hash, "reject", who="Li", why="because", decision="a" * 32)
+    decide(ledger, run.plan_hash, "approve", who="Li", why="looked again")
+    decide(ledger, run.plan_hash, "reject", who="Li", why="because", decision="a" * 32)
+    assert verdict(ledger, run.plan_hash) == "approve"
+    assert len(ledger.read(listed)) == 2
+
+
+def test_an_envelope_takes_nothing_for_a_plan_about_which_somebody_has_spoken(night: Nights) -> None:
+    sign(night)
+    run, ledger = night.plan(), night.runtime.ledger
+    decide(ledger, run.plan_hash, "reject", who="Li", why="because")
+    ledger.write(lambda c: take(c, "test", NIGHT, run.plan_hash, records=1, micros=1, now_us=0))
+    assert verdict(ledger, run.plan_hash) == "reject"
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
         {"most_records": 0}, {"most_money": "-1"}, {"most_money": "1.001"}, {"most_money": "1e6"}, {"most_money": ""},
-        {"business_date": None}, {"name": ""}, {"reason": "110101188001010010"}, {"most_mony": "1"},
+        {"business_date": None}, {"business_date": "2100-01-01"}, {"until": "9999-12-31"}, {"most_money": "1\u0662"}, {"name": ""}, {"reason": "110101188001010010"}, {"most_mony": "1"},
     ],
 )  # fmt: skip
 def test_a_slip_in_an_envelope_is_refused(wrong: dict[str, Any]) -> None:

@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 
+from flows import closing
 from flows.voids import void_now
-from tasks.ledger import LedgerError, RunBusyError, halts
-from tasks.ledger.calls import Departure, Ending
+from tasks.ledger import Ledger, LedgerError, RunBusyError, halts
+from tasks.ledger.calls import Departure, Ending, end
 from tasks.ledger.decided import about_run, listed
 from tasks.ledger.doubts import Chosen, decide_all, runs_touched, unrevised
+from tasks.reconcile import reconcile
 from tasks.runtime import Runtime
 from tests.nights import Nights
 from tests.people import fixed, invented
@@ -106,6 +108,13 @@ def test_a_run_that_points_to_a_settled_call_is_revised_too(nights: Make) -> Non
     assert night.judge().clean
 
 
+def answer_late(ledger: Ledger, doubt: Any) -> None:
+    """Let a doubtful call's owner report that it is verified."""
+    held = {one.name: doubt._mapping[one.name] for one in fields(Departure) if one.name in doubt._mapping}
+    late = Ending("answered", "verdict", "certain", doubt.ended_us, status=200, outcome="verified")
+    ledger.write(partial(end, call=Departure(**held), ending=late, price=lambda _family, _so_far: 500_000))
+
+
 def test_a_doubt_that_its_owner_answers_late_is_known_in_all_runs_that_show_it(nights: Make) -> None:
     night = nights()
     night.people([*invented(2), fixed("504")])
@@ -113,12 +122,33 @@ def test_a_doubt_that_its_owner_answers_late_is_known_in_all_runs_that_show_it(n
     second, _ = night.whole(business_date=SECOND)
     ledger = night.runtime.ledger
     (doubt,) = ledger.doubts()
-    held = {one.name: doubt._mapping[one.name] for one in fields(Departure) if one.name in doubt._mapping}
-    late = Ending("answered", "verdict", "certain", doubt.ended_us, status=200, outcome="verified")
-    asyncio.run(ledger.end(Departure(**held), late, lambda _family, _so_far: 500_000))
+    answer_late(ledger, doubt)
     assert ledger.read(partial(unrevised, profile="test")) == sorted([first.run_id, second.run_id])
     assert night.end(first)["records"]["outcomes"] == {"verified": 3}
     assert night.end(second)["records"]["outcomes"] == {"reused": 3}
+    assert ledger.read(partial(unrevised, profile="test")) == []
+
+
+def test_a_doubt_that_is_answered_while_its_run_is_closed_is_not_forgotten(
+    nights: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night = nights()
+    night.people([*invented(2), fixed("504")])
+    run = night.plan()
+    night.verify(run)
+    ledger = night.runtime.ledger
+    (doubt,) = ledger.doubts()
+
+    def meanwhile(*given: Any, **named: Any) -> Any:
+        found = reconcile(*given, **named)
+        answer_late(ledger, doubt)
+        return found
+
+    with monkeypatch.context() as closing_now:
+        closing_now.setattr(closing, "reconcile", meanwhile)
+        assert night.end(run)["records"]["outcomes"] == {"verified": 2, "in_doubt": 1}
+    assert ledger.read(partial(unrevised, profile="test")) == [run.run_id]
+    assert night.end(run)["records"]["outcomes"] == {"verified": 3}
     assert ledger.read(partial(unrevised, profile="test")) == []
 
 

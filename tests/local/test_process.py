@@ -17,3 +17,9 @@ def test_a_childs_start_runs_no_hook_in_which_an_interrupt_would_be_lost(tmp_pat
         assert ran == ["before"], "Python does run them around a fork of its own"
     process.stop(process.start(["sleep", "60"], log=tmp_path / "log", environment=dict(os.environ)))
     assert ran == ["before"]
+
+
+def test_a_child_ignores_no_signal_that_python_ignores(tmp_path: Path) -> None:
+    child = process.start(["cat", "/proc/self/status"], log=tmp_path / "log", environment=dict(os.environ))
+    assert child.wait(10) == 0
+    assert "SigIgn:\t0000000000000000" in (tmp_path / "log").read_text()

@@ -64,27 +64,34 @@ def test_a_plan_is_approved_in_the_ui_by_its_hash_and_goes_on_in_a_fresh_process
     assert decided(house) == [("approve", "checker")]
 
 
-def test_a_night_runs_unasked_within_the_envelope_that_was_signed_in_the_ui(
+def test_what_is_said_on_the_form_counts_though_an_envelope_was_signed_meanwhile(
     server: Server, worker: Worker, twin: Twin, tmp_path: Path
 ) -> None:
     house = House(server, twin, tmp_path, 40, 400, money={"approve_above": "1.00"})
     who = {"profile": house.name, "reason": "forecast of the afternoon", "name": "checker"}
+    night = house.deployed(backfill, ENTRY)
+    flow_run = server.press(night, ORDER)
+    suspended(server, flow_run)
+    (shown,) = re.findall("`([0-9a-f]{64})`", str(server.artifacts(flow_run)[f"plan-{house.name}"]))
+
     deployed, terms = house.deployed(sign, "flows/beforehand.py:sign"), who | {"business_date": "2026-11-24"}
     over = {"most_records": 40, "most_money": "20.00", "until": "2099-12-31"}
     for wrong in ({"most_money": "20,00"}, {"most_records": 0}, {"until": "soon"}):
-        assert server.refusal(
-            f"/deployments/{deployed}/create_flow_run", {"parameters": {"order": terms | over | wrong}}
-        )
+        order = {"order": terms | over | wrong}
+        assert server.refusal(f"/deployments/{deployed}/create_flow_run", {"parameters": order})
     signed = server.ended(server.press(deployed, {"order": terms | over}))
     assert signed["state"]["name"] == "Signed", server.logs(signed["id"])
-    assert "40 records and 20.00 CNY" in signed["state"]["message"]
-    run = server.ended(server.press(house.deployed(backfill, ENTRY), ORDER))
+
+    said(server, flow_run, {"decision": "reject", "plan_hash": shown[:8], "name": "B", "reason": "wrong population"})
+    assert server.ended(flow_run)["state"]["name"] == "StoppedNotApproved", server.logs(flow_run)
+    assert (decided(house), twin.journal()) == ([("envelope", "checker"), ("reject", "B")], [])
+
+    word = {"order": who | {"plan_hash": shown[:8], "decision": "approve"}}
+    approved = server.ended(server.press(house.deployed(approve, "flows/beforehand.py:approve"), word))
+    assert approved["state"]["name"] == "Approved", server.logs(approved["id"])
+    run = server.ended(server.press(night, {"order": ORDER["order"] | {"replan": False}}))
     assert (run["state"]["name"], len(twin.journal())) == ("Completed", 40), server.logs(run["id"])
-    (shown,) = re.findall("`([0-9a-f]{64})`", str(server.artifacts(run["id"])[f"plan-{house.name}"]))
-    word = {"order": who | {"plan_hash": shown[:8], "decision": "reject"}}
-    said = server.ended(server.press(house.deployed(approve, "flows/beforehand.py:approve"), word))
-    assert said["state"]["name"] == "Rejected", server.logs(said["id"])
-    assert decided(house) == [("envelope", "checker"), ("approve", "checker"), ("reject", "checker")]
+    assert decided(house) == [("envelope", "checker"), ("reject", "B"), ("approve", "checker")]
 
 
 def test_the_newest_word_about_a_plan_counts(nights: Make) -> None:

@@ -21,12 +21,15 @@ def test_every_flow_runs_from_the_terminal_without_a_server(twin: Twin, tmp_path
         assert not [row for row in twin.journal() if row["billed"]]
 
         night = ("run", house.name, "--date", "2026-11-24", "--json")
-        terms = ("--date", "2026-11-24", "--until", "2099-12-31", "--records", "60", "--money", "0.99")
-        assert press("envelope", house.name, *terms, *SIGNED)["most_money"] == "0.99"
+        terms = ("--date", "2026-11-24", "--until", "2099-12-31", "--records", "60", "--money")
+        assert press("envelope", house.name, *terms, "0.99", *SIGNED)["most_money"] == "0.99"
         refused = press(*night, code=4)
         assert (refused["state"], refused["plan_hash"]) == ("stopped_not_approved", planned["plan_hash"])
         assert "copy it from the plan card" in press("approve", house.name, "0" * 64, *SIGNED, code=1)["error"]
-        assert press("approve", house.name, refused["plan_hash"], *SIGNED)["run_id"] == planned["run_id"]
+        assert press("approve", house.name, refused["plan_hash"], *SIGNED, "--reject")["run_id"] == planned["run_id"]
+        press("envelope", house.name, *terms, "30.00", *SIGNED)
+        assert press(*night, code=4)["state"] == "stopped_not_approved", "rejected"
+        assert press("approve", house.name, refused["plan_hash"][:8], *SIGNED)["approved"] == refused["plan_hash"]
         press("halt", house.name, *SIGNED)
         assert press(*night, code=4)["state"] == "stopped_halted"
         press("release", house.name, *SIGNED)
@@ -57,10 +60,10 @@ def test_every_flow_runs_from_the_terminal_without_a_server(twin: Twin, tmp_path
         kept = press("decisions", house.name, "--json")["decisions"]
         story = press("why", house.name, "people.csv:11", "--json")
     assert [one["kind"] for one in reversed(kept)] == [
-        "envelope", "approve", "halt", "release", "write-off", "write-off", "redrive", "void",
+        "envelope", "reject", "envelope", "approve", "halt", "release", "write-off", "write-off", "redrive", "void",
     ]  # fmt: skip
     assert {one["who"] for one in kept} == {"Li (unverified)"}
     manifest = json.loads((tmp_path / "results" / run["run_id"] / "r6" / "manifest.json").read_text(encoding="utf-8"))
-    assert (manifest["supersedes"], len(manifest["because"]), len(manifest["decisions"])) == (5, 1, 5)
+    assert (manifest["supersedes"], len(manifest["because"]), len(manifest["decisions"])) == (5, 1, 6)
     assert story["rows"][0]["run_id"] == run["run_id"]
     assert house.judge().clean
