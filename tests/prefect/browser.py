@@ -112,23 +112,26 @@ class Window:
         """Send the form, by the keyboard: a notice may lie over the button."""
         self.page.get_by_role("button", name="Submit").press("Enter")
 
-    def sent(self, again: int = 3) -> None:
-        """Send a form that is taken, and go to its run.
+    def heard(self, press: Callable[[], None], answers: str, again: int = 3) -> Response:
+        """Press something until the server answers at an address, and return the answer.
 
         Pressed again, as a person would, where a busy page did not hear it or a busy server asks for that (503).
         """
         try:
-            with self.page.expect_response(re.compile("/create_flow_run$"), timeout=5_000) as answer:
-                self.submit()
-            status = answer.value.status
+            with self.page.expect_response(re.compile(answers), timeout=5_000) as answer:
+                press()
+            if answer.value.status != 503:
+                return answer.value
         except PageTimeout:
-            status = 503
-        if status == 503:
-            assert again, "the form is not sent"
-            self.sent(again - 1)
-            return
-        assert status == 201, answer.value.text()
-        self.page.goto(f"{self.address}/v2/runs/flow-run/{answer.value.json()['id']}")
+            pass
+        assert again, f"{answers}: not heard"
+        return self.heard(press, answers, again - 1)
+
+    def sent(self) -> None:
+        """Send a form that is taken, and go to its run."""
+        answer = self.heard(self.submit, "/create_flow_run$")
+        assert answer.status == 201, answer.text()
+        self.page.goto(f"{self.address}/v2/runs/flow-run/{answer.json()['id']}")
 
     @property
     def run_id(self) -> str:

@@ -228,14 +228,13 @@ def approve_and_cancel(seen: Window, server: Server, started: Up) -> None:
     assert shown is not None
     started.control("/faults", [{"fault": "latency", "rate": 1.0, "args": {"seconds": 6}}])
     seen.texts(shown[0][:8], where=dialog)
-    with seen.page.expect_response(re.compile("/resume$")):
-        dialog.get_by_role("button", name="Resume").click()
+    seen.heard(dialog.get_by_role("button", name="Resume").click, "/resume$")
     seen.away(lambda: any("progress" in key for key in server.artifacts(run_id)), "no progress is shown")
     seen.shows("开始核验")
     seen.shot("running")
     dialog = seen.menu("Cancel")
     seen.shot("cancel")
-    dialog.get_by_role("button", name="Cancel Flow Run").click()
+    seen.heard(dialog.get_by_role("button", name="Cancel Flow Run").click, "/set_state$")
     ended = seen.ended(server)
     started.control("/faults", [])
     assert ended["state"]["type"] == "CANCELLED", ended["state"]
@@ -259,7 +258,7 @@ def mend_and_retry(seen: Window, server: Server, started: Up) -> None:
     started.control("/account", {"frozen": False})
     dialog = seen.menu("Retry")
     seen.shot("retry")
-    dialog.get_by_role("button", name=re.compile("^Retry")).click()
+    seen.heard(dialog.get_by_role("button", name=re.compile("^Retry")).click, "/set_state$")
     seen.until(lambda: server.run(seen.run_id)["state"]["type"] != "FAILED", "the retry does not begin")
     retried = seen.ended(server)
     assert retried["state"]["type"] == "COMPLETED"
