@@ -10,7 +10,7 @@ import typer
 
 from flows.books import books
 from flows.desk import desk
-from flows.press import Date, Json, Profile, date_of, explained, opened, printed
+from flows.press import Date, Json, Profile, date_of, explained, opened, plan_hash, printed
 from flows.terminal import exit_code, print_run
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -87,7 +87,9 @@ def run(
     date: Date = "",
     limit: Annotated[int, typer.Option(min=0, help="The first N rows only, as a pilot.")] = 0,
     replan: Annotated[bool, typer.Option("--replan", help="Plan the next sequence of this date.")] = False,
-    approve_hash: Annotated[str, typer.Option("--approve", help="Approve the plan with this hash.")] = "",
+    approve_hash: Annotated[
+        str, typer.Option("--approve", metavar="HASH", help="Approve the plan with this hash.", callback=plan_hash)
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Verify a night's records and write results and report; on a finished plan, return that run."""
@@ -98,9 +100,10 @@ def run(
         from tasks.text import Text
 
         if approve_hash:
-            from tasks.approve import decide
+            from tasks.approve import decide, planned
 
-            decide(held.ledger, approve_hash, "approve", who="terminal", why="--approve")
+            approved = planned(held.ledger, held.profile.name, approve_hash)
+            decide(held.ledger, approved.plan_hash, "approve", who="terminal", why="--approve")
         order = Order(profile=profile, business_date=date_of(date), limit=limit, replan=replan)
         ended = press(backfill, order)
         print_run(ended, Text(held.profile.language), as_json=as_json)

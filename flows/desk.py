@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from flows.press import Date, Json, Profile, Who, Why, date_of, explained, not_in_form, opened, printed
+from flows.press import Date, Json, Profile, Who, Why, date_of, explained, not_in_form, opened, plan_hash, printed
 from flows.terminal import decision_of, doubt_of, exit_code, print_run
 
 desk = typer.Typer(no_args_is_help=True)
@@ -26,7 +26,10 @@ _SECONDS: Final = {"m": 60, "h": 3_600, "d": 86_400}
 @desk.command()
 def approve(
     profile: Profile,
-    plan_hash: Annotated[str, typer.Argument(help="As the plan card shows it; its first 8 characters will do.")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="HASH", help="The plan's; its first 8 characters will do.", callback=plan_hash),
+    ],
     who: Who,
     why: Why = "",
     reject: Annotated[bool, typer.Option("--reject", help="Reject it instead: no record of it is asked.")] = False,
@@ -36,10 +39,8 @@ def approve(
     from tasks.approve import decide, waiting
     from tasks.text import Text
 
-    if not re.fullmatch("[0-9a-f]{8,64}", plan_hash):
-        raise typer.BadParameter("no plan's hash: 8 to 64 of 0-9 and a-f", param_hint="PLAN_HASH")
     with explained(as_json), opened(profile) as held:
-        run = waiting(held.ledger, held.profile.name, plan_hash)
+        run = waiting(held.ledger, held.profile.name, name)
         decide(held.ledger, run.plan_hash, "reject" if reject else "approve", who=who, why=why)
         said = {"hash": run.plan_hash, "run": run.run_id}
         lines = Text(held.profile.language).lines("desk.plan_reject" if reject else "desk.plan_approve", **said)

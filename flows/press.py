@@ -27,6 +27,13 @@ def no_long_number(text: str) -> str:
     return text
 
 
+def plan_hash(text: str) -> str:
+    """Refuse what is no plan's hash; without repeating it."""
+    if text and not re.fullmatch("[0-9a-f]{8,64}", text):
+        raise typer.BadParameter("no plan's hash: 8 to 64 of 0-9 and a-f, as the plan card shows it")
+    return text
+
+
 Who = Annotated[
     str,
     typer.Option("--who", help="Your name, as it will stand in the ledger (unverified).", callback=no_long_number),

@@ -45,21 +45,25 @@ def decide(ledger: Ledger, plan_hash: str, kind: str, *, who: str, why: str, dec
     ledger.write(partial(keep_word, order=order))
 
 
-def waiting(ledger: Ledger, profile: str, plan_hash: str) -> RunRow:
-    """Return the run of a profile whose plan has a hash, and may still be asked, in whole or in part.
-
-    Args:
-        ledger: where plans are claimed.
-        profile: whose plan it must be.
-        plan_hash: the hash, or its first characters.
+def planned(ledger: Ledger, profile: str, plan_hash: str) -> RunRow:
+    """Return the run of a profile whose plan has a hash; its first characters will do.
 
     Raises:
-        LedgerError: there is none, or more than one; or it is under way, or has come to its end.
+        LedgerError: there is none, or more than one.
     """
     found = ledger.read(partial(by_hash, profile=profile, plan_hash=plan_hash))
     if len(found) != 1:
         raise LedgerError(f"{len(found)} plans of {profile} have this hash: copy it from the plan card")
-    (run,) = found
+    return found[0]
+
+
+def waiting(ledger: Ledger, profile: str, plan_hash: str) -> RunRow:
+    """Return the run whose plan has a hash, and may still be asked, in whole or in part.
+
+    Raises:
+        LedgerError: see `planned`; or it is under way, or has come to its end.
+    """
+    run = planned(ledger, profile, plan_hash)
     if run.owner and ledger.owner.is_alive(run.owner):
         raise LedgerError(f"run {run.run_id} is under way: `cancel` or `halt` stops it")
     if run.state in FINISHED:

@@ -31,7 +31,8 @@ def test_every_flow_runs_from_the_terminal_without_a_server(twin: Twin, tmp_path
         assert press(*night, code=4)["state"] == "stopped_not_approved", "rejected"
         assert press("approve", house.name, refused["plan_hash"][:8], *SIGNED)["approved"] == refused["plan_hash"]
         press("halt", house.name, *SIGNED)
-        assert press(*night, code=4)["state"] == "stopped_halted"
+        assert "0 plans" in press(*night, "--approve", "0" * 64, code=1)["error"]
+        assert press(*night, "--approve", refused["plan_hash"][:8], code=4)["state"] == "stopped_halted"
         press("release", house.name, *SIGNED)
 
         twin.control("POST", "/reset")
@@ -60,10 +61,11 @@ def test_every_flow_runs_from_the_terminal_without_a_server(twin: Twin, tmp_path
         kept = press("decisions", house.name, "--json")["decisions"]
         story = press("why", house.name, "people.csv:11", "--json")
     assert [one["kind"] for one in reversed(kept)] == [
-        "envelope", "reject", "envelope", "approve", "halt", "release", "write-off", "write-off", "redrive", "void",
+        "envelope", "reject", "envelope", "approve", "halt", "approve", "release", "write-off", "write-off", "redrive",
+        "void",
     ]  # fmt: skip
-    assert {one["who"] for one in kept} == {"Li (unverified)"}
+    assert {one["who"] for one in kept} == {"Li (unverified)", "terminal (unverified)"}
     manifest = json.loads((tmp_path / "results" / run["run_id"] / "r6" / "manifest.json").read_text(encoding="utf-8"))
-    assert (manifest["supersedes"], len(manifest["because"]), len(manifest["decisions"])) == (5, 1, 6)
+    assert (manifest["supersedes"], len(manifest["because"]), len(manifest["decisions"])) == (5, 1, 7)
     assert story["rows"][0]["run_id"] == run["run_id"]
     assert house.judge().clean
