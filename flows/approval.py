@@ -23,7 +23,9 @@ from prefect.input.actions import aread_flow_run_input
 from pydantic import Field, create_model
 
 from flows.forms import Name, Reason, words
-from tasks.approve import decide, verdict
+from flows.telling import until_heard
+from tasks import approve
+from tasks.approve import verdict
 from tasks.ledger import RunRow
 from tasks.ledger.runs import plan_of, stop
 from tasks.report import plan_markdown
@@ -53,11 +55,12 @@ async def hear(held: Runtime, run: RunRow) -> None:
     """Keep what a person has answered on this flow run's form, once, before anything else may let the plan go.
 
     The process that goes on after the answer starts from the top, and somebody may have approved the plan elsewhere
-    meanwhile; the answer counts as the newest word all the same.
+    meanwhile: a rejection on the form counts all the same.
     """
     flow_run = _of_a_deployment()
-    if flow_run is None:
+    if flow_run is None or flow_run.run_count <= 1:
         return
+    await until_heard()
     read = cast("Any", aread_flow_run_input)
     said = await read(key=f"suspended-{_key(run)}-response", flow_run_id=flow_run.id)
     if said is not None:
@@ -94,8 +97,8 @@ def _key(run: RunRow) -> str:
 async def _keep(held: Runtime, run: RunRow, flow_run: UUID, said: Approval) -> None:
     """Keep an answer under a name of its own, so that a later start of the same flow run does not give it again."""
     answer = hashlib.sha256(f"{flow_run}/{run.plan_hash}".encode()).hexdigest()[:32]
-    word = {"who": said.name, "why": said.reason, "decision": answer}
-    await asyncio.to_thread(partial(decide, held.ledger, run.plan_hash, said.decision.value, **word))
+    word = {"who": said.name, "why": said.reason, "answer": answer}
+    await asyncio.to_thread(partial(approve.hear, held.ledger, run.plan_hash, said.decision.value, **word))
 
 
 def form_of(run: RunRow, card: str) -> type[Approval]:

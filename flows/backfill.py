@@ -188,8 +188,8 @@ async def ask(
 ) -> None:
     """Ask the provider until nothing is open or the run is stopped; a signal stops it cleanly.
 
-    A run that was cancelled since this start was first made asks nothing: a new press goes on with it. For `on` and
-    `again` see `verify`.
+    A run that was cancelled since this start was first made asks nothing: a new press goes on with it; nor does one
+    whose plan was rejected just now. For `on` and `again` see `verify`.
     """
     with Board(runtime(profile), run) as board:
 
@@ -200,9 +200,11 @@ async def ask(
         try:
             with to_its_end():
                 await verify(profile, run, cap_micros, board.show, ready=begins, on=on, again=again, since_us=since_us)
-        except StoppedError:
-            told = Text(runtime(profile).profile.language).lines("live.cancelled_since")
-            get_run_logger().warning("%s", " | ".join(told))
+        except StoppedError as stopped:
+            ledger, text = runtime(profile).ledger, Text(runtime(profile).profile.language)
+            if stopped.reason == "not_approved":
+                await ledger.awrite(lambda connection: stop(connection, run.run_id, "not_approved"))
+            get_run_logger().warning("%s", " | ".join(text.lines(f"live.{stopped.reason}_since")))
 
 
 def stopped_input(order: Order, problem: str) -> dict[str, Any]:

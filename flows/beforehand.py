@@ -19,7 +19,7 @@ from flows.forms import BusinessDate, Form, Name, ProfileName, Reason, words
 from flows.naming import run_name
 from flows.states import Ended, final
 from flows.telling import card
-from tasks.approve import decide, end_of, envelope, waiting
+from tasks.approve import end_of, envelope, say
 from tasks.ledger import LedgerError, RunRow
 from tasks.ledger.envelopes import Terms
 from tasks.ledger.runs import plan_of
@@ -114,9 +114,8 @@ def approved(held: Runtime, order: Approving) -> RunRow:
     Raises:
         LedgerError: no plan of this profile has this hash, or it is too late for a word about it.
     """
-    run = waiting(held.ledger, held.profile.name, order.plan_hash)
-    decide(held.ledger, run.plan_hash, order.decision.value, who=order.name, why=order.reason)
-    return run
+    word = {"who": order.name, "why": order.reason}
+    return say(held.ledger, held.profile.name, order.plan_hash, order.decision.value, **word)
 
 
 def signed(held: Runtime, order: Envelope) -> dict[str, Any]:

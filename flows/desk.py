@@ -36,14 +36,14 @@ def approve(
     as_json: Json = False,
 ) -> None:
     """Approve a plan by its hash, by day or where its run has ended as not approved; the next start goes on with it."""
-    from tasks.approve import decide, waiting
+    from tasks.approve import say
     from tasks.text import Text
 
     with explained(as_json), opened(profile) as held:
-        run = waiting(held.ledger, held.profile.name, name)
-        decide(held.ledger, run.plan_hash, "reject" if reject else "approve", who=who, why=why)
+        word = "reject" if reject else "approve"
+        run = say(held.ledger, held.profile.name, name, word, who=who, why=why)
         said = {"hash": run.plan_hash, "run": run.run_id}
-        lines = Text(held.profile.language).lines("desk.plan_reject" if reject else "desk.plan_approve", **said)
+        lines = Text(held.profile.language).lines(f"desk.plan_{word}", **said)
         told = {"rejected" if reject else "approved": run.plan_hash, "run_id": run.run_id}
         printed(told, as_json, lambda: typer.echo("\n".join(lines)))
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 from functools import partial
+from typing import Final
 
-from tasks.ledger import Ledger, LedgerError, RunRow
-from tasks.ledger.decided import WORDS, Decision, keep_word, new_id
+from sqlalchemy import Connection
+
+from tasks.ledger import Ledger, LedgerError, RunRow, decided
+from tasks.ledger.decided import Decision, keep_word
 from tasks.ledger.envelopes import KIND, Terms, sign, take
 from tasks.ledger.runs import FINISHED, by_hash, plan_of
 from tasks.records.money import to_micros
 from tasks.settings import Money
+
+LEAST: Final = 8
+"""So many characters of a hash name a plan."""
 
 
 def approved_cap(ledger: Ledger, run: RunRow, money: Money) -> int | None:
@@ -35,40 +41,54 @@ def approved_cap(ledger: Ledger, run: RunRow, money: Money) -> int | None:
 
 def verdict(ledger: Ledger, plan_hash: str) -> str:
     """Return the newest word about a plan: ``approve``, ``reject``, or nothing."""
-    words = [row for kind in WORDS if (row := ledger.decided(kind, plan_hash)) is not None]
-    return str(max(words, key=lambda row: row.at_us).kind) if words else ""
+    return ledger.read(partial(decided.verdict, plan_hash=plan_hash))
 
 
-def decide(ledger: Ledger, plan_hash: str, kind: str, *, who: str, why: str, decision: str = "") -> None:
-    """Keep what a person said to a plan; the same `decision` is kept once."""
-    order = Decision(kind, plan_hash, who, why, ledger.clock_us(), decision or new_id())
+def decide(ledger: Ledger, plan_hash: str, kind: str, *, who: str, why: str) -> None:
+    """Keep what a person says to a plan."""
+    order = Decision(kind, plan_hash, who, why, ledger.clock_us())
     ledger.write(partial(keep_word, order=order))
 
 
-def planned(ledger: Ledger, profile: str, plan_hash: str) -> RunRow:
-    """Return the run of a profile whose plan has a hash; its first characters will do.
-
-    Raises:
-        LedgerError: there is none, or more than one.
-    """
-    found = ledger.read(partial(by_hash, profile=profile, plan_hash=plan_hash))
-    if len(found) != 1:
-        raise LedgerError(f"{len(found)} plans of {profile} have this hash: copy it from the plan card")
-    return found[0]
+def hear(ledger: Ledger, plan_hash: str, kind: str, *, who: str, why: str, answer: str) -> None:
+    """Keep what a person has said on a form: once by the answer's id, and not against a rejection that came later."""
+    order = Decision(kind, plan_hash, who, why, ledger.clock_us(), answer)
+    ledger.write(partial(keep_word, order=order, earlier=True))
 
 
-def waiting(ledger: Ledger, profile: str, plan_hash: str) -> RunRow:
-    """Return the run whose plan has a hash, and may still be asked, in whole or in part.
+def say(ledger: Ledger, profile: str, plan_hash: str, kind: str, *, who: str, why: str) -> RunRow:
+    """Keep what a person says to a plan that may still be asked, in whole or in part; return its run.
 
     Raises:
         LedgerError: see `planned`; or it is under way, or has come to its end.
     """
-    run = planned(ledger, profile, plan_hash)
-    if run.owner and ledger.owner.is_alive(run.owner):
-        raise LedgerError(f"run {run.run_id} is under way: `cancel` or `halt` stops it")
-    if run.state in FINISHED:
-        raise LedgerError(f"run {run.run_id} has been asked to its end: `void` takes its verdicts out of force")
-    return run
+
+    def work(connection: Connection) -> RunRow:
+        run = _planned(connection, profile, plan_hash)
+        if run.owner and ledger.owner.is_alive(run.owner):
+            raise LedgerError(f"run {run.run_id} is under way: `cancel` or `halt` stops it")
+        if run.state in FINISHED:
+            raise LedgerError(f"run {run.run_id} has been asked to its end: `void` takes its verdicts out of force")
+        keep_word(connection, Decision(kind, run.plan_hash, who, why, ledger.clock_us()))
+        return run
+
+    return ledger.write(work)
+
+
+def planned(ledger: Ledger, profile: str, plan_hash: str) -> RunRow:
+    """Return the run of a profile whose plan has a hash; its first eight characters will do.
+
+    Raises:
+        LedgerError: there is none, or more than one.
+    """
+    return ledger.read(partial(_planned, profile=profile, plan_hash=plan_hash))
+
+
+def _planned(connection: Connection, profile: str, plan_hash: str) -> RunRow:
+    found = by_hash(connection, profile, plan_hash) if len(plan_hash) >= LEAST else []
+    if len(found) != 1:
+        raise LedgerError(f"{len(found)} plans of {profile} have this hash: copy it from the plan card")
+    return found[0]
 
 
 def envelope(ledger: Ledger, terms: Terms, *, who: str, why: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select
+from sqlalchemy import Connection, Row, and_, bindparam, or_, select
 
 from tasks.ledger.schema import calls, decisions, runs, unsent
 
@@ -40,13 +40,29 @@ def keep(connection: Connection, decision: Decision) -> str:
     return decision.decision
 
 
-def keep_word(connection: Connection, order: Decision) -> None:
-    """Write down what somebody said to a plan, as the newest word about it, whatever the clock says; once by its id."""
-    if named(connection, [order.decision]):
-        return
-    about = and_(decisions.c.kind.in_(WORDS), decisions.c.target == order.target)
-    last = connection.execute(select(func.max(decisions.c.at_us)).where(about)).scalar() or 0
-    keep(connection, replace(order, at_us=max(order.at_us, last + 1)))
+def keep_word(connection: Connection, order: Decision, *, earlier: bool = False) -> None:
+    """Write down what somebody said to a plan, as the newest word about it, whatever the clock says; once by its id.
+
+    Args:
+        connection: inside a transaction.
+        order: the word.
+        earlier: it was given some time ago, on a form: an approval does not undo a rejection that came meanwhile.
+    """
+    last = _newest_word(connection, order.target)
+    undone = earlier and order.kind == "approve" and last is not None and last.kind == "reject"
+    if not undone and not named(connection, [order.decision]):
+        keep(connection, replace(order, at_us=max(order.at_us, last.at_us + 1 if last is not None else 0)))
+
+
+def verdict(connection: Connection, plan_hash: str) -> str:
+    """Return the newest word about a plan: ``approve``, ``reject``, or nothing."""
+    last = _newest_word(connection, plan_hash)
+    return str(last.kind) if last is not None else ""
+
+
+def _newest_word(connection: Connection, plan_hash: str) -> Row[Any] | None:
+    about = (decisions.c.kind.in_(WORDS), decisions.c.target == plan_hash)
+    return connection.execute(select(decisions).where(*about).order_by(decisions.c.at_us.desc())).first()
 
 
 def listed(connection: Connection, most: int = 50) -> list[Row[Any]]:

@@ -18,8 +18,8 @@ from sqlalchemy import BigInteger, Connection, Engine, Row, cast, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.ledger import calls as call_rows
+from tasks.ledger import decided, halts, marks
 from tasks.ledger import doubts as doubt_rows
-from tasks.ledger import halts, marks
 from tasks.ledger import owners as owner_rows
 from tasks.ledger import runs as run_rows
 from tasks.ledger.budget import Cap, open_scopes
@@ -194,7 +194,7 @@ class Ledger:
 
         Raises:
             RunBusyError: a living process owns it.
-            StoppedError: it was cancelled since.
+            StoppedError: it was cancelled since, or its plan is rejected.
             LedgerError: it is void.
         """
 
@@ -204,6 +204,8 @@ class Ledger:
             alive = bool(row and row.owner) and self.owner.is_alive(str(row.owner if row else ""))
             if since_us is not None and halts.cancelled_since(connection, run_id, since_us):
                 raise StoppedError("cancelled")
+            if row is not None and not again and decided.verdict(connection, row.plan_hash) == "reject":
+                raise StoppedError("not_approved")
             owner = run_rows.Taker(self.owner.name, self.clock_us(), again=again)
             epoch = run_rows.take(connection, run_id, owner, owner_is_alive=alive)
             open_scopes(connection, list(caps))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from flows import backfill, progress
 from flows.beforehand import Approving, Envelope, approved, signed
 from flows.voids import void_now
 from tasks import ingest
-from tasks.approve import approved_cap, decide, end_of, verdict
-from tasks.ledger import LedgerError
+from tasks.approve import approved_cap, decide, end_of, hear, planned, verdict
+from tasks.ledger import LedgerError, StoppedError
 from tasks.ledger.decided import about_run, listed
 from tasks.ledger.envelopes import take
 from tasks.ledger.runs import plan_of
@@ -163,6 +165,9 @@ def test_a_word_names_a_plan_that_waits_for_one(night: Nights) -> None:
     for name in ("0" * 8, "0" * 64):
         with pytest.raises(LedgerError, match="copy it from the plan card"):
             approved(night.runtime, Approving.model_validate(SIGNED | {"plan_hash": name, "decision": "approve"}))
+    for name in ("", run.plan_hash[:7]):
+        with pytest.raises(LedgerError, match="0 plans"):
+            planned(night.runtime.ledger, "test", name)
     assert night.runtime.ledger.read(listed) == []
     for name, decision in ((run.plan_hash[:8], "reject"), (run.plan_hash, "approve")):
         found = approved(night.runtime, Approving.model_validate(SIGNED | {"plan_hash": name, "decision": decision}))
@@ -191,13 +196,47 @@ def test_the_newest_word_is_the_last_that_was_said_whatever_the_clock_says(
         assert verdict(ledger, run.plan_hash) == kind
 
 
-def test_an_answer_is_kept_once(night: Nights) -> None:
+def test_an_answer_on_a_form_is_kept_once_and_undoes_no_later_rejection(night: Nights) -> None:
     run, ledger = night.plan(), night.runtime.ledger
-    decide(ledger, run.plan_hash, "reject", who="Li", why="because", decision="a" * 32)
+
+    def answered(kind: str, answer: str) -> str:
+        hear(ledger, run.plan_hash, kind, who="B", why="form", answer=answer * 32)
+        return verdict(ledger, run.plan_hash)
+
+    assert answered("reject", "a") == "reject"
     decide(ledger, run.plan_hash, "approve", who="Li", why="looked again")
-    decide(ledger, run.plan_hash, "reject", who="Li", why="because", decision="a" * 32)
-    assert verdict(ledger, run.plan_hash) == "approve"
-    assert len(ledger.read(listed)) == 2
+    assert answered("reject", "a") == "approve", "given before, and heard again by a later start"
+    assert answered("reject", "b") == "reject", "given before, and not heard yet"
+    assert answered("approve", "c") == "reject"
+    assert len(ledger.read(listed)) == 3
+
+
+def test_a_plan_that_is_rejected_after_its_approval_was_read_is_not_taken(night: Nights) -> None:
+    run, ledger = night.plan(), night.runtime.ledger
+    decide(ledger, run.plan_hash, "approve", who="Li", why="because")
+    assert cap(night, run) == WORST
+    decide(ledger, run.plan_hash, "reject", who="Li", why="wrong population")
+    with pytest.raises(StoppedError, match="not_approved"):
+        ledger.take(run.run_id, [])
+    assert night.twin.journal() == []
+
+
+async def test_a_night_whose_plan_is_rejected_as_it_begins_ends_as_not_approved(
+    night: Nights, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run, ledger = night.plan(), night.runtime.ledger
+    decide(ledger, run.plan_hash, "reject", who="Li", why="wrong population")
+
+    async def begins(*_given: Any, **_named: Any) -> None:
+        ledger.take(run.run_id, [])
+
+    monkeypatch.setattr(backfill, "runtime", lambda _: night.runtime)
+    monkeypatch.setattr(backfill, "verify", begins)
+    for module in (backfill, progress):
+        monkeypatch.setattr(module, "get_run_logger", logging.getLogger)
+    await backfill.ask("test", run, WORST, 0)
+    assert "rejected since this start was made" in caplog.text
+    assert night.end(run)["state"] == "stopped_not_approved"
 
 
 def test_an_envelope_takes_nothing_for_a_plan_about_which_somebody_has_spoken(night: Nights) -> None:
