@@ -58,7 +58,7 @@ async def hear(held: Runtime, run: RunRow) -> None:
     meanwhile: a rejection on the form counts all the same.
     """
     flow_run = _of_a_deployment()
-    if flow_run is None or flow_run.run_count <= 1:
+    if flow_run is None or not flow_run.run_count:  # as it was before this start
         return
     await until_heard()
     read = cast("Any", aread_flow_run_input)
