@@ -243,8 +243,9 @@ def test_an_envelope_takes_nothing_for_a_plan_about_which_somebody_has_spoken(ni
     sign(night)
     run, ledger = night.plan(), night.runtime.ledger
     decide(ledger, run.plan_hash, "reject", who="Li", why="because")
-    ledger.write(lambda c: take(c, "test", NIGHT, run.plan_hash, records=1, micros=1, now_us=0))
+    ledger.write(lambda c: take(c, "test", NIGHT, run.plan_hash, records=1, micros=1, now_us=ledger.clock_us()))
     assert verdict(ledger, run.plan_hash) == "reject"
+    assert [row.kind for row in ledger.read(listed)] == ["reject", "envelope"]
 
 
 @pytest.mark.parametrize(
