@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 from enum import StrEnum
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, cast
 from uuid import UUID
 
 from prefect import asuspend_flow_run
@@ -25,14 +25,12 @@ from pydantic import Field, create_model
 from flows.forms import Name, Reason, words
 from flows.telling import until_heard
 from tasks import approve
-from tasks.approve import verdict
+from tasks.approve import HASH_SHOWN, verdict
 from tasks.ledger import RunRow
 from tasks.ledger.runs import plan_of, stop
 from tasks.report import plan_markdown
 from tasks.runtime import Runtime
 from tasks.text import Text
-
-HASH_SHOWN: Final = 8
 
 
 class Verdict(StrEnum):

@@ -19,7 +19,7 @@ from flows.forms import BusinessDate, Form, Name, ProfileName, Reason, words
 from flows.naming import run_name
 from flows.states import Ended, final
 from flows.telling import card
-from tasks.approve import end_of, envelope, say
+from tasks.approve import HASH_SHOWN, end_of, envelope, say
 from tasks.ledger import LedgerError, RunRow
 from tasks.ledger.envelopes import Terms
 from tasks.ledger.runs import plan_of
@@ -92,7 +92,9 @@ async def approve(order: Approving) -> Ended:
     text = Text(held.profile.language)
     await card("plan", held.profile.name, plan_markdown(run, plan_of(run), text), run.run_id)
     data = {"decision": order.decision.value, "run_id": run.run_id, "plan_hash": run.plan_hash}
-    message = "\n".join(text.lines(f"desk.plan_{order.decision.value}", hash=run.plan_hash[:8], run=run.run_id))
+    message = "\n".join(
+        text.lines(f"desk.plan_{order.decision.value}", hash=run.plan_hash[:HASH_SHOWN], run=run.run_id)
+    )
     return final(StateType.COMPLETED, "Approved" if order.decision is Verdict.APPROVE else "Rejected", message, data)
 
 

@@ -52,8 +52,12 @@ def approve(
 def envelope(
     profile: Profile,
     date: Annotated[str, typer.Option("--date", help="Business date of the night, YYYY-MM-DD.")],
-    records: Annotated[int, typer.Option("--records", min=1, help="At most so many rows, all its plans together.")],
-    money: Annotated[str, typer.Option("--money", help="At most so much at worst, all its plans together: 1200.00.")],
+    records: Annotated[
+        int, typer.Option("--records", min=1, help="At most so many rows, all plans that it approves together.")
+    ],
+    money: Annotated[
+        str, typer.Option("--money", help="At most so much at worst, all plans that it approves together: 1200.00.")
+    ],
     who: Who,
     why: Why,
     until: Annotated[str, typer.Option("--until", help="Last day it holds; the day after the night by default.")] = "",
@@ -69,7 +73,7 @@ def envelope(
         terms = {"most_records": records, "most_money": money, "reason": why, "name": who}
         try:
             order = Envelope.model_validate(
-                terms | {"profile": profile, "business_date": date_of(date), "until": date_of(until)}
+                terms | {"profile": profile, "business_date": date_of(date), "until": date_of(until, "--until")}
             )
         except ValidationError as error:
             raise typer.BadParameter(not_in_form(error)) from None

@@ -84,7 +84,7 @@ def opened(profile: str, *, ledger_only: bool = False, unchecked: bool = False) 
         runtime.close(profile)
 
 
-def date_of(text: str) -> dt.date | None:
+def date_of(text: str, option: str = "--date") -> dt.date | None:
     """Return the date an option names, or None where it was left out."""
     if not text:
         return None
@@ -93,7 +93,7 @@ def date_of(text: str) -> dt.date | None:
     except ValueError:
         found = dt.date.min
     if not 2000 <= found.year < 2100:
-        raise typer.BadParameter(f"{text!r} is not a date like 2026-01-31", param_hint="--date")
+        raise typer.BadParameter(f"{text!r} is not a date like 2026-01-31", param_hint=option)
     return found
 
 

@@ -15,8 +15,8 @@ from tasks.ledger.runs import FINISHED, by_hash, plan_of
 from tasks.records.money import to_micros
 from tasks.settings import Money
 
-LEAST: Final = 8
-"""So many characters of a hash name a plan."""
+HASH_SHOWN: Final = 8
+"""So many characters of its hash name a plan: what a form asks for, and the least that a terminal takes."""
 
 
 def approved_cap(ledger: Ledger, run: RunRow, money: Money) -> int | None:
@@ -85,7 +85,7 @@ def planned(ledger: Ledger, profile: str, plan_hash: str) -> RunRow:
 
 
 def _planned(connection: Connection, profile: str, plan_hash: str) -> RunRow:
-    found = by_hash(connection, profile, plan_hash) if len(plan_hash) >= LEAST else []
+    found = by_hash(connection, profile, plan_hash) if len(plan_hash) >= HASH_SHOWN else []
     if len(found) != 1:
         raise LedgerError(f"{len(found)} plans of {profile} have this hash: copy it from the plan card")
     return found[0]

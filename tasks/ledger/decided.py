@@ -46,12 +46,15 @@ def keep_word(connection: Connection, order: Decision, *, earlier: bool = False)
     Args:
         connection: inside a transaction.
         order: the word.
-        earlier: it was given some time ago, on a form: an approval does not undo a rejection that came meanwhile.
+        earlier: it was given some time ago, on a form: an approval is kept before a rejection that came meanwhile.
     """
-    last = _newest_word(connection, order.target)
-    undone = earlier and order.kind == "approve" and last is not None and last.kind == "reject"
-    if not undone and not named(connection, [order.decision]):
-        keep(connection, replace(order, at_us=max(order.at_us, last.at_us + 1 if last is not None else 0)))
+    if named(connection, [order.decision]):
+        return
+    last, at_us = _newest_word(connection, order.target), order.at_us
+    if last is not None:
+        undone = earlier and order.kind == "approve" and last.kind == "reject"
+        at_us = last.at_us - 1 if undone else max(at_us, last.at_us + 1)
+    keep(connection, replace(order, at_us=at_us))
 
 
 def verdict(connection: Connection, plan_hash: str) -> str:

@@ -281,15 +281,6 @@ class Ledger:
         values = {"decision": decision, "kind": kind, "target": target, "who": who, "why": why}
         self.write(lambda c: c.execute(decisions.insert().values(**values, at_us=self.clock_us())))
 
-    def decided(self, kind: str, target: str) -> Row[Any] | None:
-        """Return the latest decision of a kind about a target, or None."""
-        chosen = (
-            select(decisions)
-            .where(decisions.c.kind == kind, decisions.c.target == target)
-            .order_by(decisions.c.at_us.desc())
-        )
-        return self.read(lambda c: c.execute(chosen).first())
-
     def doubts(self) -> list[Row[Any]]:
         """Return the calls that wait for a person: in doubt or unreadable, and not decided."""
         return self.read(doubt_rows.waiting)

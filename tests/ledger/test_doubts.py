@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tasks.ledger import LedgerError
+from tasks.ledger.decided import listed
 from tests.nights import Nights
 from tests.people import fixed, invented
 
@@ -25,9 +26,8 @@ def test_a_resent_question_is_asked_again_and_the_judge_knows_why(nights: Make, 
     night.night(replan=True)
     assert len(night.twin.journal()) == 5
     assert night.judge().clean
-    kept = night.runtime.ledger.decided("resend", doubt.call_id)
-    assert kept is not None
-    assert (kept.who, kept.why) == ("A", "B")
+    (kept,) = night.runtime.ledger.read(listed)
+    assert (kept.kind, kept.target, kept.who, kept.why) == ("resend", doubt.call_id, "A", "B")
 
 
 def test_a_written_off_question_is_not_asked_again_until_it_is_due(nights: Make) -> None:

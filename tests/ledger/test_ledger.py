@@ -32,7 +32,7 @@ from tasks.ledger import (
     halts,
 )
 from tasks.ledger.budget import Cap, month_scope, night_scope, run_scope
-from tasks.ledger.decided import Decision
+from tasks.ledger.decided import Decision, listed
 from tasks.ledger.runs import finish, kept, stop, stopped_for
 from tests.databases import Database
 
@@ -447,10 +447,8 @@ def test_a_closed_ledger_says_so(database: Database) -> None:
 
 def test_decisions_are_kept_with_who_and_why(ledger: Ledger) -> None:
     ledger.decide("approve", "h", who="A", why="B", decision="d1")
-    found = ledger.decided("approve", "h")
-    assert found is not None
-    assert (found.who, found.why) == ("A", "B")
-    assert ledger.decided("approve", "other") is None
+    (found,) = ledger.read(listed)
+    assert (found.kind, found.target, found.who, found.why, found.decision) == ("approve", "h", "A", "B", "d1")
 
 
 def test_an_unknown_run_is_named(ledger: Ledger) -> None:

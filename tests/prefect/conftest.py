@@ -107,7 +107,7 @@ class House:
         self.environment = {**server.environment, **secrets, "IVS_BACKFILL_PROFILES": str(folder)}
         self.environment |= {"PREFECT_LOGGING_LEVEL": "INFO", "PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL": "INFO"}
 
-    def press(self, *words: str, wait: bool = True) -> subprocess.Popen[bytes]:
+    def press(self, *words: str) -> subprocess.Popen[bytes]:
         """Press a button of the terminal; the output lies in `out`."""
         with (self.folder / "out.json").open("wb") as out, (self.folder / "log").open("ab") as log:
             child = subprocess.Popen(
@@ -118,8 +118,7 @@ class House:
                 stderr=log,
                 start_new_session=True,
             )
-        if wait:
-            child.wait(180)
+        child.wait(180)
         return child
 
     @contextmanager
