@@ -216,7 +216,7 @@ def approve_and_cancel(seen: Window, server: Server, started: Up) -> None:
     seen.pick("demo", "careful")
     seen.sent()
     run_id = seen.run_id
-    seen.away(lambda: server.run(run_id)["state"]["name"] == "Suspended", "the run does not wait for approval")
+    seen.away(lambda: server.form(run_id), "the run does not wait for approval")
     dialog = seen.menu("Resume")
     seen.shot("approval")
     seen.pick("Select", "approve", dialog)

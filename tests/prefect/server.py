@@ -108,6 +108,15 @@ class Server:
     def run(self, flow_run: str | UUID) -> dict[str, Any]:
         return dict(self.call("GET", f"/flow_runs/{flow_run}"))
 
+    def form(self, flow_run: str | UUID) -> str:
+        """Return what the form that a flow run waits with says; nothing until Prefect, which suspends first, has it."""
+        state = self.run(flow_run)["state"]
+        if state["name"] != "Suspended":
+            return ""
+        key = state["state_details"]["run_input_keyset"]["description"]
+        kept = self.call("POST", f"/flow_runs/{flow_run}/input/filter", {"prefix": key})
+        return str(kept[0]["value"]) if kept else ""
+
     def artifacts(self, flow_run: str | UUID) -> dict[str, dict[str, Any]]:
         """Return the newest artifact of a flow run by key."""
         wanted = {"artifacts": {"flow_run_id": {"any_": [str(flow_run)]}}, "sort": "CREATED_DESC", "limit": 200}
