@@ -21,7 +21,7 @@ from tasks.local.seaweed import LocalStore, seaweed
 from tasks.privacy import Secret
 from tasks.settings import Profile, Secrets
 from tasks.settings.load import CONFIGS
-from tests.databases import Database, File, Server
+from tests.databases import Database, File, Server, reading
 from tests.postgres import Postgres, postgres_server
 
 settings.register_profile("patient", deadline=None)  # how long an example takes is for benches to say
@@ -77,10 +77,7 @@ class Twin:
         self.control("PUT", "/quota", {"limit": 1_000_000, "burst": 1_000_000})
 
     def journal(self) -> list[dict[str, Any]]:
-        import sqlite3
-
-        with sqlite3.connect(f"file:{self.at.journal}?mode=ro", uri=True) as db:
-            db.row_factory = sqlite3.Row
+        with reading(self.at.journal) as db:
             return [dict(row) for row in db.execute("SELECT * FROM requests ORDER BY received_at")]
 
 

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 from tests.postgres import Postgres
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open an SQLite file that another process may be writing; nothing can be written through it."""
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)
+    db.row_factory = sqlite3.Row
+    try:
+        yield db
+    finally:
+        db.close()
 
 
 class Database(Protocol):
@@ -37,11 +50,8 @@ class File:
         self.url = f"sqlite:///{self._path}"
 
     def rows(self, question: str) -> list[tuple[Any, ...]]:
-        db = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)
-        try:
-            return db.execute(question).fetchall()
-        finally:
-            db.close()
+        with reading(self._path) as db:
+            return [tuple(row) for row in db.execute(question)]
 
     def write(self, statement: str) -> None:
         db = sqlite3.connect(self._path)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+
+from tests.databases import reading
 
 
 @dataclass
@@ -42,8 +43,7 @@ def rows_of(path: Path | str, table: str) -> list[dict[str, Any]]:
 
         with create_engine(path, poolclass=NullPool).connect() as connection:
             return [dict(row) for row in connection.execute(text(f"SELECT * FROM {table}")).mappings()]
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
-        db.row_factory = sqlite3.Row
+    with reading(path) as db:
         return [dict(row) for row in db.execute(f"SELECT * FROM {table}")]
 
 

@@ -6,7 +6,6 @@ import importlib.util
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import time
 import uuid
@@ -19,6 +18,7 @@ from typing import Any
 import psycopg
 
 from tasks.local import leash
+from tests.ports import free_port
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -39,9 +39,7 @@ class Postgres:
         self._data = home / "data"
         self._log = home / "log"
         self._bin = _reachable(_wheel(), home, self._as)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self._data.mkdir(mode=0o700)
         if self._as:
             os.chown(self._data, self._as["user"], self._as["group"])

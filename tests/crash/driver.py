@@ -8,13 +8,11 @@ calls, nothing paid twice; per kill no more in doubt than calls were in flight; 
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -31,6 +29,7 @@ from tasks.privacy import Personal
 from tasks.records import Record
 from tasks.runtime import Runtime
 from tasks.settings import Profile, Secrets
+from tests.databases import reading
 from tests.judge import Judgement, judge, rows_of
 from tests.people import invented
 from tests.postgres import postgres_server
@@ -241,9 +240,16 @@ def wait_for_instant(child: subprocess.Popen[bytes], dice: random.Random, journa
     time.sleep(dice.uniform(0, 0.05))
 
 
+def held_back(folder: Path) -> int:
+    """Count the calls that left half a second ago or earlier, and have no answer."""
+    sent = "SELECT count(*) FROM calls WHERE state = 'sent' AND sent_us < ?"
+    with reading(folder / "home" / "ledger.sqlite") as db:
+        return int(db.execute(sent, (time.time_ns() // 1_000 - 500_000,)).fetchone()[0])
+
+
 def requests(journal: Path) -> int:
     """Count what came to the provider so far."""
-    with contextlib.closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as db:
+    with reading(journal) as db:
         return int(db.execute("SELECT count(*) FROM requests").fetchone()[0])
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import json
 import signal
-import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -43,12 +41,10 @@ def in_flight(twin: Twin, child: subprocess.Popen[bytes], requests: int) -> None
 def held_back(folder: Path, child: subprocess.Popen[bytes], calls: int) -> None:
     """Wait until so many calls have been without an answer for half a second."""
     ends = time.monotonic() + 60
-    with contextlib.closing(sqlite3.connect(folder / "home" / "ledger.sqlite", timeout=30)) as ledger:
-        counted = "SELECT count(*) FROM calls WHERE state = 'sent' AND sent_us < ?"
-        while ledger.execute(counted, (time.time_ns() // 1_000 - 500_000,)).fetchone()[0] < calls:
-            assert child.poll() is None
-            assert time.monotonic() < ends
-            time.sleep(0.05)
+    while driver.held_back(folder) < calls:
+        assert child.poll() is None
+        assert time.monotonic() < ends
+        time.sleep(0.05)
 
 
 def ended(folder: Path, child: subprocess.Popen[bytes]) -> dict[str, Any]:

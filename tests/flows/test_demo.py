@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tests.judge import judge
+from tests.judge import judge, rows_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,10 +47,11 @@ def test_the_first_night_has_everything_in_it(two_nights: tuple[Path, list[tuple
 
 
 def test_the_second_night_pays_for_nothing(two_nights: tuple[Path, list[tuple[int, dict[str, Any], str]]]) -> None:
-    _, again, _ = two_nights[1][1]
+    (_, first, _), (_, again, _) = two_nights[1]
     assert again["calls"] == {"sent": 0, "answered": 0, "refused": 0, "in_doubt": 0}
     assert again["records"]["outcomes"]["in_doubt"] == 1
-    assert again["sequence"] == 2
+    same_date = again["business_date"] == first["business_date"]
+    assert again["sequence"] == (2 if same_date else 1), "midnight may lie between them"
 
 
 def test_the_judge_finds_nothing(
@@ -84,13 +85,11 @@ def test_names_and_numbers_are_deleted_from_the_store_when_a_run_has_ended(
     two_nights: tuple[Path, list[tuple[int, dict[str, Any], str]]],
 ) -> None:
     """The staged chunks are gone; what stays is sealed: masked rows, and the records that may be asked again."""
-    import sqlite3
-
     from tasks.local.seaweed import seaweed
 
     home, _ = two_nights
-    with sqlite3.connect(home / "ledger.sqlite") as db:
-        assert db.execute("SELECT count(*) FROM runs WHERE state LIKE 'completed%'").fetchone() == (2,)
+    ended = [row["state"] for row in rows_of(home / "ledger.sqlite", "runs")]
+    assert [state.startswith("completed") for state in ended] == [True, True]
     with seaweed(home / "store", bucket="ivs-demo") as store:
         listed = store.client().list_objects_v2(Bucket="ivs-demo", Prefix="staging/")
     names = [item["Key"].rsplit("/", 1)[-1] for item in listed["Contents"]]

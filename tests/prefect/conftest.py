@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,7 +25,7 @@ from tests.conftest import Twin
 from tests.crash import driver
 from tests.crash.test_flow_kill import as_toml
 from tests.judge import Judgement, judge
-from tests.prefect.server import AUTOMATIONS, ROOT, Server, Worker, deploy, end, spawn
+from tests.prefect.server import AUTOMATIONS, ROOT, Server, Worker, deploy, end, owner_of, spawn
 
 WALK = "test_a_newcomer_presses_every_button"
 
@@ -192,17 +191,9 @@ class House:
     def log(self) -> str:
         return (self.folder / "log").read_text(encoding="utf-8")
 
-    def under_way(self) -> int:
-        """Return how many calls the ledger says are sent and not answered."""
-        with sqlite3.connect(f"file:{self.folder / 'home' / 'ledger.sqlite'}?mode=ro", uri=True) as db:
-            return int(db.execute("SELECT count(*) FROM calls WHERE state = 'sent'").fetchone()[0])
-
     def owner(self) -> int:
         """Return the process that last opened the ledger and has not closed it."""
-        with sqlite3.connect(f"file:{self.folder / 'home' / 'ledger.sqlite'}?mode=ro", uri=True) as db:
-            return int(
-                db.execute("SELECT pid FROM owners WHERE ended_us IS NULL ORDER BY started_us").fetchall()[-1][0]
-            )
+        return owner_of(self.folder / "home" / "ledger.sqlite")
 
     def judge(self) -> Judgement:
         newest: dict[str, Path] = {}

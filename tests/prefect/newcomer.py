@@ -11,7 +11,6 @@ import json
 import os
 import re
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -23,9 +22,11 @@ from typing import Any
 
 import yaml
 
+from tests.databases import reading
 from tests.local.test_parts import all_gone, running
+from tests.ports import free_port
 from tests.prefect.browser import Window, window
-from tests.prefect.server import ROOT, Server, until
+from tests.prefect.server import ROOT, Server, owner_of, until
 
 ANALYTICS = {"sr-client-cfg.amplitude.com", "api2.amplitude.com", "api.amplitude.com", "cdn.amplitude.com"}
 CARDS = {"plan", "results", "costs", "exceptions", "in-doubt", "trend", "report"}
@@ -43,7 +44,7 @@ class Up:
         self.environment |= {"PREFECT_WORKER_QUERY_SECONDS": "0.5", "PREFECT_API_TLS_INSECURE_SKIP_VERIFY": "true"}
         self.log = folder / "up.log"
         with self.log.open("wb") as log:
-            command = [sys.executable, "-m", "flows.cli", "up", "--home", str(self.home), "--port", "0"]
+            command = [sys.executable, "-m", "flows.cli", "up", "--home", str(self.home), "--port", str(free_port())]
             self.process = subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log)
 
     def said(self, pattern: str) -> str:
@@ -67,7 +68,7 @@ class Up:
         urllib.request.urlopen(request, timeout=10).close()
 
     def calls(self) -> int:
-        with sqlite3.connect(f"file:{self.home}/provider/journal.sqlite?mode=ro", uri=True) as journal:
+        with reading(self.home / "provider" / "journal.sqlite") as journal:
             return int(journal.execute("SELECT count(*) FROM requests WHERE billed").fetchone()[0])
 
 
@@ -102,7 +103,7 @@ def walk(folder: Path) -> None:
             register_again(server, started)
             pilot(seen, server)
             sign_by_day(seen, server)
-            approve_and_cancel(seen, server, started)
+            approve_fall_and_cancel(seen, server, started)
             mend_and_retry(seen, server, started)
             halt(seen, server, started)
             assert seen.elsewhere <= ANALYTICS
@@ -144,6 +145,7 @@ def register_again(server: Server, started: Up) -> None:
     for order in ({"profile": "other"}, {"profile": "demo", "limit": -1}, {"profile": "demo", "business_date": "soon"}):
         refused = server.refusal(f"/deployments/{nightly['id']}/create_flow_run", {"parameters": {"order": order}})
         assert "order" in refused
+    server.call("POST", f"/deployments/{nightly['id']}/pause_deployment")  # it may be ten in the evening
 
 
 def deployments(server: Server) -> dict[str, dict[str, Any]]:
@@ -210,8 +212,10 @@ def sign_by_day(seen: Window, server: Server) -> None:
     seen.shot("signed")
 
 
-def approve_and_cancel(seen: Window, server: Server, started: Up) -> None:
-    """A plan above the limit waits; only its own hash is taken; approved it runs, until somebody cancels it."""
+def approve_fall_and_cancel(seen: Window, server: Server, started: Up) -> None:
+    """A plan above the limit waits; only its own hash is taken; approved it runs, goes on after its process died, and
+    ends when somebody cancels it.
+    """
     seen.form("ad-hoc")
     seen.pick("demo", "careful")
     seen.sent()
@@ -232,6 +236,7 @@ def approve_and_cancel(seen: Window, server: Server, started: Up) -> None:
     seen.away(lambda: any("progress" in key for key in server.artifacts(run_id)), "no progress is shown")
     seen.shows("开始核验")
     seen.shot("running")
+    falls_and_goes_on(seen, server, started)
     dialog = seen.menu("Cancel")
     seen.shot("cancel")
     seen.heard(dialog.get_by_role("button", name="Cancel Flow Run").click, "/set_state$")
@@ -240,6 +245,16 @@ def approve_and_cancel(seen: Window, server: Server, started: Up) -> None:
     assert ended["state"]["type"] == "CANCELLED", ended["state"]
     seen.shows(re.compile("Cancelled|StoppedCancelled"))
     seen.shot("cancelled")
+
+
+def falls_and_goes_on(seen: Window, server: Server, started: Up) -> None:
+    """A process that is killed is started again by itself: once, though its worker says twice that it has ended."""
+    run_id, paid = seen.run_id, started.calls()
+    os.kill(owner_of(started.home / "ledger.sqlite"), signal.SIGKILL)
+    seen.away(lambda: server.run(run_id)["run_count"] == 2 and started.calls() > paid, "it does not go on")
+    history = [one["name"] for one in server.call("GET", f"/flow_run_states/?flow_run_id={run_id}")]
+    assert (history.count("Crashed"), history.count("AwaitingRetry"), history.count("Suspended")) == (1, 1, 1), history
+    seen.shot("goes-on")
 
 
 def mend_and_retry(seen: Window, server: Server, started: Up) -> None:

@@ -6,7 +6,6 @@ import datetime as dt
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import yaml
+
+from tests.databases import reading
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PREFECT = str(Path(sys.executable).with_name("prefect"))
@@ -47,9 +49,7 @@ class Server:
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
         self.home.mkdir(parents=True, exist_ok=True)
         self.environment = {
             "PATH": os.environ["PATH"],
@@ -64,6 +64,7 @@ class Server:
             "PREFECT_API_TLS_INSECURE_SKIP_VERIFY": "true",  # plain HTTP on loopback: reads no certificates 40 times
             "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": "0.5",
             "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "1",
+            "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "8",
             "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT1S",
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
             "PREFECT_WORKER_QUERY_SECONDS": "0.5",
@@ -165,10 +166,12 @@ class Server:
         event = {"event": "prefect.flow-run.heartbeat", "occurred": now, "resource": resource, "related": related}
         self.call("POST", "/events", [event | {"id": str(uuid4()), "payload": {}}])
 
-    def events(self, name: str, flow_run: str) -> list[dict[str, Any]]:
-        """Return a flow run's events of a name."""
-        about = {"event": {"name": [name]}, "resource": {"id": [f"prefect.flow-run.{flow_run}"]}}
-        return list(self.call("POST", "/events/filter", {"filter": about, "limit": 50})["events"])
+    def events(self, name: str, *, of: str = "", about: str = "") -> list[dict[str, Any]]:
+        """Return the events of a name that a flow run has sent, or that others have sent about it."""
+        wanted = {"event": {"name": [name]}}
+        for kind, flow_run in (("resource", of), ("related", about)):
+            wanted |= {kind: {"id": [f"prefect.flow-run.{flow_run}"]}} if flow_run else {}
+        return list(self.call("POST", "/events/filter", {"filter": wanted, "limit": 50})["events"])
 
     def forget_automations(self) -> None:
         """Delete what automations there are: they would act on the runs of other tests."""
@@ -261,6 +264,12 @@ def end(child: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> None:
         except subprocess.TimeoutExpired:
             os.killpg(child.pid, signal.SIGKILL)
             child.wait()
+
+
+def owner_of(ledger: Path) -> int:
+    """Return the process that last opened a ledger and has not closed it."""
+    with reading(ledger) as db:
+        return int(db.execute("SELECT pid FROM owners WHERE ended_us IS NULL ORDER BY started_us").fetchall()[-1][0])
 
 
 def pids_of(flow_run: str) -> list[int]:

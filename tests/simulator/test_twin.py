@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import ssl
 import time
 import urllib.error
@@ -27,6 +26,7 @@ from tasks.simulator.journal import COLUMNS
 from tasks.simulator.people import FIXED, effect_of, number_18, rule, with_check
 from tasks.simulator.signature import Key, KeyRing, Received
 from tests.conftest import Twin
+from tests.databases import reading
 from tests.people import fixed
 
 VECTORS = json.loads((Path(__file__).parents[1] / "ivs" / "signing-vectors.json").read_text(encoding="utf-8"))
@@ -423,7 +423,7 @@ def test_whatever_comes_in_it_never_fails_by_itself(twin: Twin, body: Any, path:
 
 
 def test_the_journal_can_be_read_while_it_is_written(twin: Twin) -> None:
-    with sqlite3.connect(f"file:{twin.at.journal}?mode=ro", uri=True) as db:
+    with reading(twin.at.journal) as db:
         assert db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
 
 
