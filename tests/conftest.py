@@ -24,7 +24,8 @@ from tasks.settings.load import CONFIGS
 from tests.databases import Database, File, Server, reading
 from tests.postgres import Postgres, postgres_server
 
-settings.register_profile("patient", deadline=None)  # how long an example takes is for benches to say
+settings.register_profile("patient", deadline=None, derandomize=True)  # how long an example takes is for benches to say
+settings.register_profile("exploring", deadline=None)
 settings.load_profile("patient")
 
 KEY = base64.b64encode(b"k" * 32).decode()
@@ -165,7 +166,7 @@ def make_profile(tmp_path: Path) -> Callable[..., Profile]:
             "kind": "demo",
             "language": "en",
             "home": str(tmp_path / "home"),
-            "account": {"endpoint": endpoint, "project_id": project_id, "read_timeout_s": 2},
+            "account": {"endpoint": endpoint, "project_id": project_id, "read_timeout_s": 60},
             "source": {"records": str(tmp_path / "records"), "media": str(tmp_path / "media")},
             "limits": {
                 "rate_per_s": {"two_factor": 2000, "three_factor": 2000},

@@ -31,6 +31,8 @@ class Database(Protocol):
 
     def rows(self, question: str) -> list[tuple[Any, ...]]: ...
 
+    def owners(self) -> int: ...
+
     def write(self, statement: str) -> None: ...
 
     def copy(self) -> str: ...
@@ -52,6 +54,10 @@ class File:
     def rows(self, question: str) -> list[tuple[Any, ...]]:
         with reading(self._path) as db:
             return [tuple(row) for row in db.execute(question)]
+
+    def owners(self) -> int:
+        """Return how many owners the database still knows to be alive; a file knows none."""
+        return 0
 
     def write(self, statement: str) -> None:
         db = sqlite3.connect(self._path)
@@ -88,6 +94,10 @@ class Server:
 
     def rows(self, question: str) -> list[tuple[Any, ...]]:
         return self.server.sql(question, self.name)
+
+    def owners(self) -> int:
+        ours = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        return int(self.rows(f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND {ours}")[0][0])
 
     def write(self, statement: str) -> None:
         self.server.sql(statement, self.name)

@@ -6,6 +6,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
+from contextlib import closing
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ class Entry:
 
 
 COLUMNS = tuple(column.name for column in fields(Entry))
+_RECEIVED = COLUMNS.index("received_at")
 
 
 class Journal:
@@ -51,7 +53,8 @@ class Journal:
             queue.SimpleQueue()
         )
         self._since_us = 0
-        with self._connect() as db:
+        self._clearing = threading.Lock()
+        with closing(self._connect()) as db, db:
             columns = ", ".join(f"{column.name} {_TYPES[str(column.type)]}" for column in fields(Entry))
             db.execute(f"CREATE TABLE IF NOT EXISTS requests ({columns})")
             db.execute("CREATE INDEX IF NOT EXISTS by_input ON requests (input)")
@@ -61,7 +64,6 @@ class Journal:
 
     async def write(self, *entries: Entry) -> None:
         """Write rows, and return when they are in the file; what came before `clear` is forgotten."""
-        entries = tuple(entry for entry in entries if entry.received_at >= self._since_us)
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         self._waiting.put(([astuple(entry) for entry in entries], done))
@@ -69,19 +71,19 @@ class Journal:
 
     def rows(self, where: str = "1", values: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
         """Return rows, oldest first."""
-        with self._connect() as db:
+        with closing(self._connect()) as db:
             db.row_factory = sqlite3.Row
             return db.execute(f"SELECT * FROM requests WHERE {where} ORDER BY received_at", values).fetchall()  # noqa: S608
 
     def count(self, where: str = "1", values: tuple[Any, ...] = ()) -> int:
         """Return how many rows fit."""
-        with self._connect() as db:
+        with closing(self._connect()) as db:
             return int(db.execute(f"SELECT count(*) FROM requests WHERE {where}", values).fetchone()[0])  # noqa: S608
 
     def clear(self, now_us: int) -> None:
         """Forget everything, requests that are still to be answered included."""
-        self._since_us = now_us
-        with self._connect() as db:
+        with self._clearing, closing(self._connect()) as db, db:
+            self._since_us = now_us
             db.execute("DELETE FROM requests")
 
     def close(self) -> None:
@@ -106,8 +108,8 @@ class Journal:
                     self._waiting.put(None)
                     break
                 batch.append(following)
-            with db:
-                db.executemany(insert, [row for rows, _ in batch for row in rows])
+            with self._clearing, db:
+                db.executemany(insert, [row for rows, _ in batch for row in rows if row[_RECEIVED] >= self._since_us])
             for _, done in batch:
                 if done is not None:
                     done.get_loop().call_soon_threadsafe(_finish, done)

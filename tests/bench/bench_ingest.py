@@ -20,6 +20,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tests.memory import peak_mb
+
 HEADINGS = ["customer_no", "name", "id_type", "id_number", "org_code", "risk_level", "purpose", "cost_centre"]
 XLSX_MOST = 1_048_575
 FORMS = {
@@ -158,13 +160,9 @@ def measure(folder: Path, form: str, how: str) -> None:
     began = time.perf_counter()
     rows = (read_pandas if how == "pandas" else read)(folder, form, how)
     seconds = time.perf_counter() - began
-    print(json.dumps({"form": form, "how": how, "rows": rows, "seconds": round(seconds, 2), "peak_mb": peak_mb()}))
-
-
-def peak_mb() -> int:
-    """This process's own peak; `ru_maxrss` would begin with that of the process it was forked from."""
-    told = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return round(int(told["VmHWM"].split()[0]) / 1024)
+    print(
+        json.dumps({"form": form, "how": how, "rows": rows, "seconds": round(seconds, 2), "peak_mb": round(peak_mb())})
+    )
 
 
 def round_trip(rows: int) -> None:

@@ -12,7 +12,6 @@ import asyncio
 import base64
 import csv
 import datetime as dt
-import resource
 import statistics
 import sys
 import tempfile
@@ -32,6 +31,7 @@ from tasks.runtime import Runtime
 from tasks.settings import Profile, Secrets
 from tasks.settings.load import CONFIGS
 from tasks.verify.night import open_night
+from tests.memory import peak_mb
 from tests.people import invented
 
 
@@ -120,9 +120,10 @@ def measure(folder: Path, at: LocalProvider, people: list[tuple[str, str]]) -> N
     held.close()
     bare_per_s = statistics.median([*before, *after])
     per_s = len(people) / verify_s
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"records {len(people)}, planned in {plan_s:.1f} s")
-    print(f"verified at {per_s:.0f} records/s, {1000 * cpu_s / len(people):.2f} ms of our CPU each, peak {peak:.0f} MB")
+    print(
+        f"verified at {per_s:.0f} records/s, {1000 * cpu_s / len(people):.2f} ms of our CPU each, peak {peak_mb():.0f} MB"
+    )
     print(f"bare loop, same client, same provider: {bare_per_s:.0f} calls/s; ratio {per_s / bare_per_s:.2f}")
     print(f"share of the time outside the provider's answer: {1 - per_s / bare_per_s:.0%}")
 

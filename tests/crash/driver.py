@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+from sqlalchemy import NullPool, create_engine, text
 
 from tasks.local.provider import LocalProvider, provider
 from tasks.plan.questions import record_ref
@@ -49,7 +50,7 @@ def prepare(folder: Path, at: LocalProvider, people: int | list[tuple[str, str]]
         "kind": "demo",
         "language": "en",
         "home": str(folder / "home"),
-        "account": {"endpoint": at.ivs, "project_id": at.project_id, "read_timeout_s": 5},
+        "account": {"endpoint": at.ivs, "project_id": at.project_id, "read_timeout_s": 60},
         "source": {"records": str(folder / "records")},
         "limits": {
             "rate_per_s": {"two_factor": per_s, "three_factor": per_s},
@@ -226,7 +227,19 @@ def once(folder: Path, dice: random.Random | None, *words: str, journal: Path | 
         return 0
     child.send_signal(signal.SIGKILL)
     child.wait()
+    forgotten(profile_of(folder).ledger_url)
     return 1
+
+
+def forgotten(url: str) -> None:
+    """Wait until a PostgreSQL server has noticed that the processes that used a database are dead."""
+    if not url.startswith("postgresql"):
+        return
+    others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with create_engine(url, poolclass=NullPool).connect() as connection:
+        while connection.execute(text(others)).scalar_one():
+            time.sleep(0.01)
+            connection.rollback()
 
 
 def wait_for_instant(child: subprocess.Popen[bytes], dice: random.Random, journal: Path | None, most: int) -> None:

@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,35 +17,37 @@ import pytest
 
 from tests.conftest import Twin
 from tests.crash import driver
-from tests.judge import Judgement, judge
+from tests.judge import Judgement, judge, rows_of
 
 RECORDS = 200
 
 
-def prepared(twin: Twin, folder: Path, *, slow_s: float, **limits: Any) -> None:
+def prepared(twin: Twin, folder: Path, *, slow_s: float, at_once: int = 0, **limits: Any) -> None:
+    """Make a night whose answers take so long, but for the first few."""
     driver.prepare(folder, twin.at, RECORDS, 100)
-    twin.faults({"fault": "latency", "args": {"low_s": slow_s, "high_s": slow_s}})
+    later = {"nth": list(range(at_once + 1, 10 * RECORDS))}
+    twin.faults({"fault": "latency", "match": later, "args": {"low_s": slow_s, "high_s": slow_s}})
     profile = json.loads((folder / "profile.json").read_text(encoding="utf-8"))
-    profile["account"]["read_timeout_s"] = 60
     profile["limits"] |= {"canary": {"records": 0}} | limits
     (folder / "profile.json").write_text(json.dumps(profile), encoding="utf-8")
 
 
-def in_flight(twin: Twin, child: subprocess.Popen[bytes], requests: int) -> None:
+def until(child: subprocess.Popen[bytes], what: Callable[[], bool]) -> None:
+    """Wait until something is true of a night that runs."""
     ends = time.monotonic() + 60
-    while len(twin.journal()) < requests:
+    while not what():
         assert child.poll() is None
         assert time.monotonic() < ends
         time.sleep(0.02)
 
 
+def in_flight(twin: Twin, child: subprocess.Popen[bytes], requests: int) -> None:
+    until(child, lambda: len(twin.journal()) >= requests)
+
+
 def held_back(folder: Path, child: subprocess.Popen[bytes], calls: int) -> None:
     """Wait until so many calls have been without an answer for half a second."""
-    ends = time.monotonic() + 60
-    while driver.held_back(folder) < calls:
-        assert child.poll() is None
-        assert time.monotonic() < ends
-        time.sleep(0.05)
+    until(child, lambda: driver.held_back(folder) >= calls)
 
 
 def ended(folder: Path, child: subprocess.Popen[bytes]) -> dict[str, Any]:
@@ -85,10 +88,9 @@ def test_answers_in_flight_are_awaited_and_the_rest_is_not_attempted(
 
 
 def test_answers_that_take_too_long_are_given_up_and_in_doubt(twin: Twin, tmp_path: Path) -> None:
-    prepared(twin, tmp_path, slow_s=0.05, drain_s=1)
+    prepared(twin, tmp_path, slow_s=40, at_once=2, drain_s=1)
     child = driver.start(tmp_path)
     in_flight(twin, child, 2)
-    twin.faults({"fault": "latency", "args": {"low_s": 40, "high_s": 40}})
     held_back(tmp_path, child, 5)
     child.send_signal(signal.SIGTERM)
     began = time.monotonic()
@@ -103,13 +105,12 @@ def test_answers_that_take_too_long_are_given_up_and_in_doubt(twin: Twin, tmp_pa
 
 
 def test_a_second_signal_ends_it_at_once_and_the_next_start_goes_on(twin: Twin, tmp_path: Path) -> None:
-    prepared(twin, tmp_path, slow_s=0.05, drain_s=60)
+    prepared(twin, tmp_path, slow_s=30, at_once=2, drain_s=60)
     child = driver.start(tmp_path)
     in_flight(twin, child, 2)
-    twin.faults({"fault": "latency", "args": {"low_s": 30, "high_s": 30}})
     held_back(tmp_path, child, 5)
     child.send_signal(signal.SIGTERM)
-    time.sleep(0.5)
+    until(child, lambda: rows_of(tmp_path / "home" / "ledger.sqlite", "runs")[0]["stop"] == "cancelled")
     assert child.poll() is None, "it waits for answers"
     child.send_signal(signal.SIGTERM)
     assert child.wait(10) == -signal.SIGTERM

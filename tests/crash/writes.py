@@ -80,6 +80,7 @@ def _start(place: Path, number: int = 0, when: str = "", *, again: bool = False)
     child.join(120)
     code = child.exitcode
     child.close()
+    driver.forgotten(driver.profile_of(place).ledger_url)
     return code
 
 

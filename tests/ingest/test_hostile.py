@@ -360,7 +360,7 @@ def test_a_link_that_leads_out_of_the_folder_is_not_followed(tmp_path: Path) -> 
     store = FolderStore(tmp_path / "source", make=True)
     store.put("a.csv", (HEADING + line("1")).encode())
     pinned = pin(store, ["*"])
-    (tmp_path / "secret.csv").write_text(HEADING + line("1"))
+    (tmp_path / "secret.csv").write_text(HEADING + line("1"), encoding="utf-8")
     (tmp_path / "source" / "a.csv").unlink()
     (tmp_path / "source" / "a.csv").symlink_to(tmp_path / "secret.csv")
     with pytest.raises(InputError, match="the store refuses to give it"):

@@ -202,9 +202,9 @@ def test_a_workbook_that_unpacks_without_end_is_refused(bound: str, monkeypatch:
         cells(package(HEADING + row * 100_000, strings=strings))
 
 
-TEXTS = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs", "Cc"]), max_size=8) | st.sampled_from(
-    ["_x0041_", "_x005F_", " blank ", "two\nlines", "<&>\"'", "440524188001010014", "𠂇\ue816"]
-)
+TEXTS = st.text(
+    st.characters(min_codepoint=32, exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"), max_size=8
+) | st.sampled_from(["_x0041_", "_x005F_", " blank ", "two\nlines", "<&>\"'", "440524188001010014", "𠂇\ue816"])
 VALUES = TEXTS | st.floats(-1e12, 1e12) | st.booleans() | st.dates(dt.date(1901, 1, 1), dt.date(2999, 1, 1)) | st.none()
 
 

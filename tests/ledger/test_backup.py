@@ -86,7 +86,7 @@ def test_a_copy_holds_every_row_and_opens_as_a_ledger(database: Database, tmp_pa
 def test_a_copy_is_one_moment_while_writers_go_on(database: Database, tmp_path: Path) -> None:
     """Each departure books what its row says: a copy torn between the two would not add up."""
     first = opened(database)
-    epoch = taken(first, micros=10**9)
+    epoch = taken(first, micros=10**12)
 
     async def live() -> None:
         copying = asyncio.ensure_future(asyncio.to_thread(first.backup, tmp_path / "copy.sqlite"))

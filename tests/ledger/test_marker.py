@@ -137,7 +137,7 @@ def test_a_ledger_lost_in_the_middle_of_the_first_night_is_noticed(nights: Make,
 
 
 def test_marks_are_made_while_calls_go(nights: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(night_steps, "MARK_EVERY_S", 0.05)
+    monkeypatch.setattr(night_steps, "MARK_EVERY_S", 0.01)
     night = nights(limits={"rate_per_s": {"two_factor": 20, "three_factor": 20}})
     night.people(invented(12))
     made: list[Any] = []

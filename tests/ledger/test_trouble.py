@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -50,13 +51,18 @@ def full(ledger: Ledger, _database: Database) -> Iterator[None]:
 @contextmanager
 def failing(ledger: Ledger, _database: Database) -> Iterator[None]:
     """The operating system refuses to let a file grow; SQLite calls that an I/O error."""
-    wal = Path(f"{ledger._engine.url.database}-wal")
+    path = str(ledger._engine.url.database)
+    wal = Path(f"{path}-wal")
+    reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    reader.execute("BEGIN")  # while it reads, the journal grows and cannot begin anew
+    reader.execute("SELECT count(*) FROM calls").fetchone()
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (wal.stat().st_size + 4_096, hard))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        reader.close()
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
@@ -73,13 +72,12 @@ def test_a_picture_whose_tables_are_damaged_is_found_at_the_full_look() -> None:
     assert whole_problem("face", data[:at] + b"\xff" * 16 + data[at + 16 :], LIMITS) == "the picture can't be decoded"
 
 
-def test_a_decompression_bomb_is_refused_by_its_header_alone() -> None:
+def test_a_decompression_bomb_is_refused_by_its_header_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     data = picture(quality=95)
     at = data.index(b"\xff\xc0") + 5
     bomb = data[:at] + struct.pack(">HH", 65_000, 65_000) + data[at + 4 :]
-    began = time.perf_counter()
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", None)  # nobody decodes it
     assert "65000 x 65000" in str(whole_problem("face", bomb, LIMITS))
-    assert time.perf_counter() - began < 0.1
 
 
 def test_a_picture_of_very_many_scans_is_not_decoded() -> None:

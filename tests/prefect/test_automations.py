@@ -116,7 +116,7 @@ def test_a_night_that_is_late_missing_throttled_or_stopped_by_its_cap_is_told(
 def test_a_run_called_dead_that_lives_is_joined_by_its_second_start(
     server: Server, worker: Worker, twin: Twin, tmp_path: Path
 ) -> None:
-    house = House(server, twin, tmp_path, 240, 60, account={"read_timeout_s": 60})
+    house = House(server, twin, tmp_path, 240, 60)
     flow_run = server.press(house.deployed(backfill, ENTRY), ORDER)
     until(lambda: len(twin.journal()) >= 20, "no calls are made")
     twin.faults({"fault": "latency", "args": {"seconds": 3}})

@@ -41,7 +41,7 @@ def test_a_server_that_is_killed_and_comes_back_costs_a_night_nothing(
 def test_a_cancelled_night_drains_writes_results_and_goes_on_when_retry_is_pressed(
     server: Server, worker: Worker, twin: Twin, tmp_path: Path
 ) -> None:
-    house = House(server, twin, tmp_path, 240, 60, account={"read_timeout_s": 60}, limits={"drain_s": 2})
+    house = House(server, twin, tmp_path, 240, 60, limits={"drain_s": 2})
     flow_run = started(house, 30)
     twin.faults({"fault": "latency", "args": {"seconds": 14}})
     until(lambda: driver.held_back(tmp_path) == driver.IN_FLIGHT, "no call is held back")

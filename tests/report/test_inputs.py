@@ -48,7 +48,9 @@ def test_the_report_says_of_each_input_how_it_was_read(nights: Make) -> None:
         (records / name).write_bytes(line(people.pop()).encode(encoding))
     (records / "e.tsv").write_text(line(people.pop()).replace(",", "\t"), encoding="utf-8")
     name, number = people.pop()
-    (records / "f.jsonl").write_text(f'{{"customer_no": "F", "name": "{name}", "id_number": "{number}"}}\n')
+    (records / "f.jsonl").write_text(
+        f'{{"customer_no": "F", "name": "{name}", "id_number": "{number}"}}\n', encoding="utf-8"
+    )
     name, number = people.pop()
     pq.write_table(
         pa.table({"customer_no": ["G"], "name": [name], "id_number": [number]}), records / "440524188001010014.parquet"

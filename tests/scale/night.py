@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -132,8 +131,3 @@ def _answered(run: Any, chunk: int, rows: list[dict[str, Any]]) -> Iterator[dict
             "request_id": "0" * 32,
             "outcome": "verified",
         }
-
-
-def peak_mb() -> float:
-    """Return the most memory this process ever held, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -18,7 +18,8 @@ from typing import Any
 
 from tasks.ledger.runs import plan_of
 from tasks.reconcile import reconcile
-from tests.scale.night import answer, opened, peak_mb, planned, staging_of
+from tests.memory import peak_mb
+from tests.scale.night import answer, opened, planned, staging_of
 
 EVERY = 500_000
 

@@ -18,7 +18,8 @@ from typing import Any
 from tasks.runtime import Runtime
 from tasks.staging import Staging
 from tasks.verify.night import open_night
-from tests.scale.night import answer, opened, peak_mb, planned
+from tests.memory import peak_mb
+from tests.scale.night import answer, opened, planned
 
 
 class FirstCall(Exception):  # noqa: N818  # it ends the measurement, nothing is wrong

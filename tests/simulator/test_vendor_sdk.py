@@ -237,8 +237,8 @@ def test_a_closed_account_is_refused(signed: Client, twin: Twin, account: dict[s
 
 
 def test_over_the_quota_the_vendors_text_comes(signed: Client, twin: Twin) -> None:
-    twin.control("PUT", "/quota", {"family": "two_factor", "limit": 10, "burst": 1})
     id2_text(signed, *fixed("1000"))
+    twin.control("PUT", "/quota", {"family": "two_factor", "limit": 10, "burst": 0})
     with pytest.raises(ClientRequestException) as refused:
         id2_text(signed, *fixed("1000"))
     assert refused.value.status_code == 429

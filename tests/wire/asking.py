@@ -80,7 +80,7 @@ async def asking(
     folder: Path,
     *,
     tls: ssl.SSLContext | None = None,
-    read_s: float = 0.4,
+    read_s: float = 20,
     connect_s: float = 20,
     attempts: int = 1,
 ) -> AsyncIterator[Asked]:
@@ -115,7 +115,7 @@ async def asking(
         progress=Progress(total=1),
         month_of=month_of,
         room=ByteRoom(16, 10**9),
-        wait_for_others_s=1,
+        wait_for_others_s=60,
         rng=random.Random(1),
         new_id=new_id,
     )

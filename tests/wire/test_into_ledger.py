@@ -123,7 +123,8 @@ EVENTS: dict[str, tuple[Play, tuple[Any, ...], str]] = {
 @pytest.mark.parametrize("event", EVENTS)
 async def test_a_wire_event_ends_in_its_row_and_is_sent_once(tmp_path: Path, event: str) -> None:
     play, expected, stops = EVENTS[event]
-    async with scripted(play) as server, asking(server.url, tmp_path) as asked:
+    read_s = 0.4 if event == "late answer" else 20
+    async with scripted(play) as server, asking(server.url, tmp_path, read_s=read_s) as asked:
         ref = await asked.one()
         rows = asked.calls(ref)
         if event == "429":  # asked again until its time is over, each time as a new call
@@ -196,17 +197,19 @@ async def test_an_answer_too_old_to_serve_is_not_relied_on_where_anothers_call_w
 async def test_a_connection_lost_before_the_first_byte_is_taken_back_and_asked_again(tmp_path: Path) -> None:
     async def play(visit: Visit) -> None:
         if len(server.visits) == 1:
-            await asyncio.sleep(0.05)
+            lost.set()
             return
         await visit.answer(200, verdict(await visit.request()))
 
+    lost = asyncio.Event()
     async with scripted(play) as server, asking(server.url, tmp_path, attempts=3) as asked:
         pacer = asked.asker.pacers["two_factor"]
         real = pacer.moment
 
         async def late(slot_us: int) -> None:
             if len(server.visits) == 1:
-                await asyncio.sleep(0.3)
+                await lost.wait()
+                await asyncio.sleep(0.2)
             await real(slot_us)
 
         pacer.moment = late  # type: ignore[method-assign]
@@ -231,7 +234,7 @@ async def test_every_code_of_the_reference_ends_in_its_row_of_the_ledger(tmp_pat
             said = verdict(body, int(code)) if status == 200 else error(code) if code else b"<html>"
             await visit.answer(status, said)
 
-    async with scripted(play) as server, asking(server.url, tmp_path, read_s=20) as asked:
+    async with scripted(play) as server, asking(server.url, tmp_path) as asked:
         asked.asker.limits = asked.asker.limits.model_copy(update={"throttled_most_s": 0})
         sent = 0
         for now[0] in CODES:

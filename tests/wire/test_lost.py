@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import itertools
 import json
 import ssl
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -38,7 +38,7 @@ def tls_pair() -> tuple[ssl.SSLContext, ssl.SSLContext]:
 
 @asynccontextmanager
 async def client(
-    url: str, *, tls: ssl.SSLContext | None = None, read_s: float = 0.3, connect_s: float = 20
+    url: str, *, tls: ssl.SSLContext | None = None, read_s: float = 20, connect_s: float = 20
 ) -> AsyncIterator[IvsClient]:
     made = IvsClient(
         endpoint=url,
@@ -127,7 +127,7 @@ async def test_a_whole_status_line_decides_whatever_is_lost_behind_it(
 
 @pytest.mark.parametrize(("pieces", "expected"), HEADS[:1] + HEADS[6:7] + HEADS[13:14], ids=["200", "400", "half"])
 async def test_a_status_line_before_silence_decides_too(pieces: list[bytes], expected: tuple[Any, ...]) -> None:
-    answer, _ = await call(says(*pieces, end="silence"))
+    answer, _ = await call(says(*pieces, end="silence"), read_s=0.3)
     assert row(answer) == expected
 
 
@@ -141,18 +141,19 @@ def test_a_status_is_known_exactly_from_the_end_of_its_line(status: int, cuts: l
 
 
 async def test_an_answer_that_drips_for_ever_is_given_up() -> None:
+    dripped = itertools.count()
+
     async def play(visit: Visit) -> None:
         await visit.request()
         await visit.answer(200, b"", claim=10_000)
-        for _ in range(100):
+        while next(dripped) < 1_000:
             visit.writer.write(b" ")
             await visit.writer.drain()
             await asyncio.sleep(0.05)
 
-    began = time.monotonic()
-    answer, _ = await call(play, read_s=0.2)
+    answer, _ = await call(play, read_s=1)
     assert row(answer) == (*UNREADABLE, 200)
-    assert time.monotonic() - began < 2
+    assert next(dripped) < 1_000
 
 
 async def test_an_answer_without_end_is_not_read_to_its_end() -> None:
@@ -191,7 +192,7 @@ async def test_a_refusal_in_the_middle_of_a_large_body_is_a_refusal() -> None:
         await asyncio.sleep(0.1)
         visit.reset()
 
-    async with scripted(play) as server, client(server.url, read_s=2) as of:
+    async with scripted(play) as server, client(server.url) as of:
         face = Check(
             Operation.ID3_TEXT_FACE, Personal("张三"), Personal("440524188001010014"), face=b"\xff" * 2_900_000
         )
@@ -215,17 +216,21 @@ async def test_a_connection_the_server_has_closed_is_not_used_again() -> None:
 async def test_a_connection_that_spoke_unasked_is_not_used_again() -> None:
     """Else the next call would take an old refusal for its own and be made twice."""
 
+    spoke = asyncio.Event()
+
     async def play(visit: Visit) -> None:
         await visit.request()
         await visit.answer(200, verdict())
         if len(server.visits) == 1:
             await asyncio.sleep(0.02)
             await visit.answer(400, b'{"error_code":"IVS.0011","error_msg":"x"}')
+            spoke.set()
         await asyncio.sleep(0.5)
 
     async with scripted(play) as server, client(server.url) as of:
         first = await of.call(await body(of), uuid="u1", depart=go)
-        await asyncio.sleep(0.06)
+        await spoke.wait()
+        await asyncio.sleep(0.05)  # what lies in the socket is read before
         second = await of.call(await body(of), uuid="u1", depart=go)
         assert (first.kind, second.kind) == ("verdict", "verdict")
         assert len(server.visits) == 2
@@ -254,10 +259,14 @@ async def test_a_connection_lost_while_the_hook_waits_was_never_sent(tls: bool) 
     """Nothing left, and it is known: the departure on record can be taken back."""
     server_side, client_side = tls_pair() if tls else (None, None)
 
+    lost = asyncio.Event()
+
     async def play(visit: Visit) -> None:
-        await asyncio.sleep(0.05)
+        visit.writer.close()
+        lost.set()
 
     async def depart() -> None:
+        await lost.wait()
         await asyncio.sleep(0.2)
 
     async with scripted(play, server_side) as server, client(server.url, tls=client_side) as of:
@@ -302,12 +311,12 @@ async def test_a_caller_cancelled_twice_is_let_go_at_once() -> None:
         got.set()
         await asyncio.sleep(2)
 
-    async with scripted(play) as server, client(server.url, read_s=5) as of:
+    async with scripted(play) as server, client(server.url) as of:
         asking = asyncio.create_task(of.call(await body(of), uuid="u1", depart=go))
         await got.wait()
         asking.cancel()
         await asyncio.sleep(0.02)
         asking.cancel()
-        async with asyncio.timeout(0.5):
+        async with asyncio.timeout(1.5):
             with pytest.raises(asyncio.CancelledError):
                 await asking
