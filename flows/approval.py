@@ -15,7 +15,8 @@ from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
-from prefect import asuspend_flow_run
+from prefect import asuspend_flow_run, get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateName
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 from prefect.input import RunInput
@@ -23,7 +24,7 @@ from prefect.input.actions import aread_flow_run_input
 from pydantic import Field, create_model
 
 from flows.forms import Name, Reason, words
-from flows.telling import until_heard
+from flows.telling import told, until_heard
 from tasks import approve
 from tasks.approve import HASH_SHOWN, verdict
 from tasks.ledger import RunRow
@@ -79,6 +80,24 @@ async def asked(held: Runtime, run: RunRow) -> bool:
     said = await asuspend_flow_run(wait_for_input=form, timeout=within_s, key=_key(run))
     await _keep(held, run, flow_run.id, form.model_validate(said.model_dump()))
     return True
+
+
+async def answer_form(held: Runtime, run: RunRow, kind: str, *, who: str, why: str) -> None:
+    """Answer the form that a run waits with, where one does, with the word that was said elsewhere: the run goes on.
+
+    Prefect may be away; the form, or the next start, does as well then.
+    """
+    word = {"decision": kind, "plan_hash": run.plan_hash[:HASH_SHOWN], "name": who, "reason": why or kind}
+    waiting = FlowRunFilter(state=FlowRunFilterState(name=FlowRunFilterStateName(any_=["Suspended"])))
+
+    async def answer() -> None:
+        async with get_client() as client:
+            for flow_run in await client.read_flow_runs(flow_run_filter=waiting):
+                labels = flow_run.labels
+                if (labels.get("ivs.ledger"), labels.get("ivs.run")) == (held.ledger.ledger_id, run.run_id):
+                    await client.resume_flow_run(flow_run.id, run_input=word)
+
+    await told(answer(), quiet=True)
 
 
 def _of_a_deployment() -> FlowRun | None:

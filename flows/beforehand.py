@@ -14,7 +14,7 @@ from prefect import flow
 from prefect.client.schemas.objects import StateType
 from pydantic import Field
 
-from flows.approval import Verdict
+from flows.approval import Verdict, answer_form
 from flows.forms import BusinessDate, Form, Name, ProfileName, Reason, words
 from flows.naming import run_name
 from flows.states import Ended, final
@@ -89,6 +89,7 @@ async def approve(order: Approving) -> Ended:
     """
     held = runtime(order.profile)
     run = await asyncio.to_thread(approved, held, order)
+    await answer_form(held, run, order.decision.value, who=order.name, why=order.reason)
     text = Text(held.profile.language)
     await card("plan", held.profile.name, plan_markdown(run, plan_of(run), text), run.run_id)
     data = {"decision": order.decision.value, "run_id": run.run_id, "plan_hash": run.plan_hash}

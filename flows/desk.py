@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from functools import partial
@@ -35,13 +36,18 @@ def approve(
     reject: Annotated[bool, typer.Option("--reject", help="Reject it instead: no record of it is asked.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Approve a plan by its hash, by day or where its run has ended as not approved; the next start goes on with it."""
+    """Approve a plan by its hash, by day or at night; a run that waits for it goes on now, else the next start does."""
+    from prefect.settings import PREFECT_API_URL
+
+    from flows.approval import answer_form
     from tasks.approve import say
     from tasks.text import Text
 
     with explained(as_json), opened(profile) as held:
         word = "reject" if reject else "approve"
         run = say(held.ledger, held.profile.name, name, word, who=who, why=why)
+        if PREFECT_API_URL.value():  # without a server no run waits with a form
+            asyncio.run(answer_form(held, run, word, who=who, why=why))
         said = {"hash": run.plan_hash, "run": run.run_id}
         lines = Text(held.profile.language).lines(f"desk.plan_{word}", **said)
         told = {"rejected" if reject else "approved": run.plan_hash, "run_id": run.run_id}

@@ -208,7 +208,10 @@ def test_an_answer_on_a_form_is_kept_once_and_undoes_no_later_rejection(night: N
     assert answered("reject", "a") == "approve", "given before, and heard again by a later start"
     assert answered("reject", "b") == "reject", "given before, and not heard yet"
     assert answered("approve", "c") == "reject", "given before it, and kept so"
-    assert [row.kind for row in ledger.read(listed)] == ["reject", "approve", "approve", "reject"]
+    kept = ["reject", "approve", "approve", "reject"]
+    assert [row.kind for row in ledger.read(listed)] == kept
+    assert answered("reject", "d") == "reject", "B's own newest word, passed on to a form"
+    assert [row.kind for row in ledger.read(listed)] == kept
 
 
 def test_a_plan_that_is_rejected_after_its_approval_was_read_is_not_taken(night: Nights) -> None:

@@ -43,7 +43,7 @@ def decided(house: House) -> list[tuple[str, str]]:
     return [(one["kind"], one["who"]) for one in sorted(kept, key=lambda one: one["at_us"])]
 
 
-def test_a_plan_is_approved_in_the_ui_by_its_hash_and_goes_on_in_a_fresh_process(
+def test_a_form_takes_no_other_hash_and_a_plan_approved_elsewhere_goes_on_in_a_fresh_process(
     server: Server, worker: Worker, twin: Twin, tmp_path: Path
 ) -> None:
     house = House(server, twin, tmp_path, 40, 400, money={"approve_above": "1.00"})
@@ -54,7 +54,8 @@ def test_a_plan_is_approved_in_the_ui_by_its_hash_and_goes_on_in_a_fresh_process
         form = {"decision": "approve", "plan_hash": shown[:8], "name": "checker", "reason": "test", **wrong}
         form = form if wrong else {}
         assert said(server, flow_run, form)["status"] == "REJECT", wrong
-    said(server, flow_run, {"decision": "approve", "plan_hash": shown[:8], "name": "checker", "reason": "test"})
+    with house.terminal() as press:
+        press("approve", house.name, shown[:8], "--who", "checker", "--json")
     run = server.ended(flow_run)
     assert run["state"]["name"] == "Completed", server.logs(flow_run)
     assert len(twin.journal()) == 40
