@@ -18,9 +18,11 @@ from uuid import UUID
 from prefect import asuspend_flow_run, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateName
 from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.responses import SetStateStatus
 from prefect.context import FlowRunContext
 from prefect.input import RunInput
 from prefect.input.actions import aread_flow_run_input
+from prefect.settings import PREFECT_API_URL
 from pydantic import Field, create_model
 
 from flows.forms import Name, Reason, words
@@ -82,22 +84,41 @@ async def asked(held: Runtime, run: RunRow) -> bool:
     return True
 
 
-async def answer_form(held: Runtime, run: RunRow, kind: str, *, who: str, why: str) -> None:
-    """Answer the form that a run waits with, where one does, with the word that was said elsewhere: the run goes on.
+async def say(held: Runtime, plan_hash: str, said: Approval) -> tuple[RunRow, bool]:
+    """Keep a word that is said elsewhere, and answer with it the form that the plan's run waits with, where one does.
 
-    Prefect may be away; the form, or the next start, does as well then.
+    Returns:
+        The plan's run, and whether a form was answered, so that it goes on now. Prefect may be away.
+
+    Raises:
+        LedgerError: no plan of this profile has this hash, or it is too late for a word about it.
     """
-    word = {"decision": kind, "plan_hash": run.plan_hash[:HASH_SHOWN], "name": who, "reason": why or kind}
-    waiting = FlowRunFilter(state=FlowRunFilterState(name=FlowRunFilterStateName(any_=["Suspended"])))
+    ledger, profile = held.ledger, held.profile.name
+    run = await asyncio.to_thread(approve.planned, ledger, profile, plan_hash)
+    served = bool(PREFECT_API_URL.value())  # without a server nobody waits with a form
+    waiting = (await told(_waiting(held, run), quiet=True) or []) if served else []
+    answer = _answer_id(waiting[0], run, said) if waiting else ""
+    word = {"who": said.name, "why": said.reason, "answer": answer}
+    run = await asyncio.to_thread(partial(approve.say, ledger, profile, plan_hash, said.decision.value, **word))
+    answered = [await told(_resume(flow_run, run, said), quiet=True) for flow_run in waiting]
+    return run, any(answered)
 
-    async def answer() -> None:
-        async with get_client() as client:
-            for flow_run in await client.read_flow_runs(flow_run_filter=waiting):
-                labels = flow_run.labels
-                if (labels.get("ivs.ledger"), labels.get("ivs.run")) == (held.ledger.ledger_id, run.run_id):
-                    await client.resume_flow_run(flow_run.id, run_input=word)
 
-    await told(answer(), quiet=True)
+async def _waiting(held: Runtime, run: RunRow) -> list[UUID]:
+    """Return the flow runs that wait with a form for a word about a run's plan."""
+    suspended = FlowRunFilter(state=FlowRunFilterState(name=FlowRunFilterStateName(any_=["Suspended"])))
+    async with get_client() as client:
+        found = await client.read_flow_runs(flow_run_filter=suspended)
+    ours = {"ivs.ledger": held.ledger.ledger_id, "ivs.run": run.run_id}
+    return [one.id for one in found if ours.items() <= one.labels.items()]
+
+
+async def _resume(flow_run: UUID, run: RunRow, said: Approval) -> bool:
+    """Answer a flow run's form, as its button does; return whether it was taken."""
+    answer = {"decision": said.decision.value, "plan_hash": run.plan_hash[:HASH_SHOWN]}
+    answer |= {"name": said.name, "reason": _reason(said)}
+    async with get_client() as client:
+        return (await client.resume_flow_run(flow_run, run_input=answer)).status is SetStateStatus.ACCEPT
 
 
 def _of_a_deployment() -> FlowRun | None:
@@ -111,10 +132,19 @@ def _key(run: RunRow) -> str:
     return f"approve-{run.plan_hash[:16]}"
 
 
+def _answer_id(flow_run: UUID, run: RunRow, said: Approval) -> str:
+    """Return an answer's own name, so that a later start of the same flow run does not give it again."""
+    answer = f"{flow_run}/{run.plan_hash}/{said.decision}/{said.name}/{_reason(said)}"
+    return hashlib.sha256(answer.encode()).hexdigest()[:32]
+
+
+def _reason(said: Approval) -> str:
+    """Return what stands as the reason on the form, which wants one."""
+    return said.reason or said.decision.value
+
+
 async def _keep(held: Runtime, run: RunRow, flow_run: UUID, said: Approval) -> None:
-    """Keep an answer under a name of its own, so that a later start of the same flow run does not give it again."""
-    answer = hashlib.sha256(f"{flow_run}/{run.plan_hash}".encode()).hexdigest()[:32]
-    word = {"who": said.name, "why": said.reason, "answer": answer}
+    word = {"who": said.name, "why": said.reason, "answer": _answer_id(flow_run, run, said)}
     await asyncio.to_thread(partial(approve.hear, held.ledger, run.plan_hash, said.decision.value, **word))
 
 

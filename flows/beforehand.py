@@ -14,12 +14,12 @@ from prefect import flow
 from prefect.client.schemas.objects import StateType
 from pydantic import Field
 
-from flows.approval import Verdict, answer_form
+from flows.approval import Approval, Verdict, say
 from flows.forms import BusinessDate, Form, Name, ProfileName, Reason, words
 from flows.naming import run_name
 from flows.states import Ended, final
 from flows.telling import card
-from tasks.approve import HASH_SHOWN, end_of, envelope, say
+from tasks.approve import HASH_SHOWN, end_of, envelope
 from tasks.ledger import LedgerError, RunRow
 from tasks.ledger.envelopes import Terms
 from tasks.ledger.runs import plan_of
@@ -88,15 +88,20 @@ async def approve(order: Approving) -> Ended:
         order: 哪份方案、批准或拒绝、由谁、为何 · which plan, what is decided, who says so, and why
     """
     held = runtime(order.profile)
-    run = await asyncio.to_thread(approved, held, order)
-    await answer_form(held, run, order.decision.value, who=order.name, why=order.reason)
+    said = Approval(decision=order.decision, plan_hash=order.plan_hash, name=order.name, reason=order.reason)
+    run, goes_on = await say(held, order.plan_hash, said)
     text = Text(held.profile.language)
     await card("plan", held.profile.name, plan_markdown(run, plan_of(run), text), run.run_id)
     data = {"decision": order.decision.value, "run_id": run.run_id, "plan_hash": run.plan_hash}
-    message = "\n".join(
-        text.lines(f"desk.plan_{order.decision.value}", hash=run.plan_hash[:HASH_SHOWN], run=run.run_id)
-    )
+    message = "\n".join(said_lines(order.decision, run, text, goes_on=goes_on))
     return final(StateType.COMPLETED, "Approved" if order.decision is Verdict.APPROVE else "Rejected", message, data)
+
+
+def said_lines(decision: Verdict, run: RunRow, text: Text, *, goes_on: bool) -> list[str]:
+    """Return what people read of a word about a plan."""
+    then = ["desk.form_answered"] if goes_on else ["desk.next_start"] if decision is Verdict.APPROVE else []
+    said = {"hash": run.plan_hash[:HASH_SHOWN], "run": run.run_id}
+    return [line for key in (f"desk.plan_{decision.value}", *then) for line in text.lines(key, **said)]
 
 
 @flow(name="envelope", flow_run_name=run_name, persist_result=False)
@@ -109,16 +114,6 @@ async def sign(order: Envelope) -> Ended:
     held = runtime(order.profile)
     terms = await asyncio.to_thread(signed, held, order)
     return final(StateType.COMPLETED, "Signed", signed_lines(terms, Text(held.profile.language)), terms)
-
-
-def approved(held: Runtime, order: Approving) -> RunRow:
-    """Keep a word about a plan, and return the plan's run.
-
-    Raises:
-        LedgerError: no plan of this profile has this hash, or it is too late for a word about it.
-    """
-    word = {"who": order.name, "why": order.reason}
-    return say(held.ledger, held.profile.name, order.plan_hash, order.decision.value, **word)
 
 
 def signed(held: Runtime, order: Envelope) -> dict[str, Any]:

@@ -37,19 +37,16 @@ def approve(
     as_json: Json = False,
 ) -> None:
     """Approve a plan by its hash, by day or at night; a run that waits for it goes on now, else the next start does."""
-    from prefect.settings import PREFECT_API_URL
-
-    from flows.approval import answer_form
-    from tasks.approve import say
     from tasks.text import Text
 
     with explained(as_json), opened(profile) as held:
-        word = "reject" if reject else "approve"
-        run = say(held.ledger, held.profile.name, name, word, who=who, why=why)
-        if PREFECT_API_URL.value():  # without a server no run waits with a form
-            asyncio.run(answer_form(held, run, word, who=who, why=why))
-        said = {"hash": run.plan_hash, "run": run.run_id}
-        lines = Text(held.profile.language).lines(f"desk.plan_{word}", **said)
+        from flows.approval import Approval, Verdict, say
+        from flows.beforehand import said_lines
+
+        word = Verdict.REJECT if reject else Verdict.APPROVE
+        said = Approval.model_construct(decision=word, plan_hash=name, name=who, reason=why)
+        run, goes_on = asyncio.run(say(held, name, said))
+        lines = said_lines(word, run, Text(held.profile.language), goes_on=goes_on)
         told = {"rejected" if reject else "approved": run.plan_hash, "run_id": run.run_id}
         printed(told, as_json, lambda: typer.echo("\n".join(lines)))
 

@@ -29,6 +29,7 @@ from tasks.verify.night import Night
 from tasks.verify.turns import FIRST_S, Turns
 
 ARTIFACT_EVERY_S: Final = 5.0
+"""And so long at most: what is shown next is newer, and a night that is told to stop has its results to write."""
 THROTTLED_EVERY_S: Final = 60.0
 THROTTLED: Final = "ivs-backfill.throttled"
 """The event that a minute with refusals of the quota sends; automations count them."""
@@ -114,11 +115,10 @@ class Board:
         if self._artifact is None:
             shown = key_of("progress", self._held.profile.name)
             making = acreate_progress_artifact(progress=progress.percent, key=shown, description=line)
-            self._artifact = await told(making, quiet=True)
+            self._artifact = await told(making, ARTIFACT_EVERY_S, quiet=True)
         else:
-            await told(
-                aupdate_progress_artifact(self._artifact, progress=progress.percent, description=line), quiet=True
-            )
+            updating = aupdate_progress_artifact(self._artifact, progress=progress.percent, description=line)
+            await told(updating, ARTIFACT_EVERY_S, quiet=True)
 
     def _figures(self, progress: Progress) -> dict[str, Any]:
         booked = self._held.ledger.booked(run_scope(self._run.run_id))

@@ -17,14 +17,14 @@ from prefect.exceptions import PrefectException
 from flows.forms import words
 
 T = TypeVar("T")
-MOST_S: Final = 30.0
+MOST_S: Final = 20.0
 """Prefect's client waits 2, 4 and 8 s after the answers of a busy server (503)."""
 BACK_MOST_S: Final = 900.0
-AWAY: Final = (httpx.HTTPError, PrefectException, OSError, RuntimeError)
+AWAY: Final = (httpx.HTTPError, httpx.InvalidURL, PrefectException, OSError, RuntimeError, ValueError)
 
 
 async def told(telling: Awaitable[T], most_s: float = MOST_S, *, quiet: bool = False) -> T | None:
-    """Tell Prefect something, for half a minute at most; None where it did not hear."""
+    """Tell Prefect something, for twenty seconds at most; None where it did not hear."""
     try:
         return await asyncio.wait_for(telling, most_s)
     except (TimeoutError, *AWAY) as error:

@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from tasks.ledger import Ledger, LedgerError, RunRow, decided
-from tasks.ledger.decided import Decision, keep_word
+from tasks.ledger.decided import Decision, keep_word, new_id
 from tasks.ledger.envelopes import KIND, Terms, sign, take
 from tasks.ledger.runs import FINISHED, by_hash, plan_of
 from tasks.records.money import to_micros
@@ -56,8 +56,10 @@ def hear(ledger: Ledger, plan_hash: str, kind: str, *, who: str, why: str, answe
     ledger.write(partial(keep_word, order=order, earlier=True))
 
 
-def say(ledger: Ledger, profile: str, plan_hash: str, kind: str, *, who: str, why: str) -> RunRow:
+def say(ledger: Ledger, profile: str, plan_hash: str, kind: str, *, who: str, why: str, answer: str = "") -> RunRow:
     """Keep what a person says to a plan that may still be asked, in whole or in part; return its run.
+
+    `answer`: the id of the answer on a form that this word is given to as well, and by which `hear` knows it then.
 
     Raises:
         LedgerError: see `planned`; or it is under way, or has come to its end.
@@ -69,7 +71,9 @@ def say(ledger: Ledger, profile: str, plan_hash: str, kind: str, *, who: str, wh
             raise LedgerError(f"run {run.run_id} is under way: `cancel` or `halt` stops it")
         if run.state in FINISHED:
             raise LedgerError(f"run {run.run_id} has been asked to its end: `void` takes its verdicts out of force")
-        keep_word(connection, Decision(kind, run.plan_hash, who, why, ledger.clock_us()))
+        known = not answer or decided.named(connection, [answer])  # the same word said once more is a new one
+        order = Decision(kind, run.plan_hash, who, why, ledger.clock_us(), new_id() if known else answer)
+        keep_word(connection, order)
         return run
 
     return ledger.write(work)

@@ -46,20 +46,15 @@ def keep_word(connection: Connection, order: Decision, *, earlier: bool = False)
     Args:
         connection: inside a transaction.
         order: the word.
-        earlier: it was given some time ago, on a form: an approval is kept before a rejection that came meanwhile,
-            and the newest word itself, said elsewhere and passed on to the form, not again.
+        earlier: it was given some time ago, on a form: an approval is kept before a rejection that came meanwhile.
     """
-    last, at_us = _newest_word(connection, order.target), order.at_us
-    if named(connection, [order.decision]) or (earlier and _same(last, order)):
+    if named(connection, [order.decision]):
         return
+    last, at_us = _newest_word(connection, order.target), order.at_us
     if last is not None:
         undone = earlier and order.kind == "approve" and last.kind == "reject"
         at_us = last.at_us - 1 if undone else max(at_us, last.at_us + 1)
     keep(connection, replace(order, at_us=at_us))
-
-
-def _same(said: Row[Any] | None, order: Decision) -> bool:
-    return said is not None and (said.kind, said.who) == (order.kind, order.who)
 
 
 def verdict(connection: Connection, plan_hash: str) -> str:

@@ -236,8 +236,10 @@ def forgotten(url: str) -> None:
     if not url.startswith("postgresql"):
         return
     others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    ends = time.monotonic() + 30
     with create_engine(url, poolclass=NullPool).connect() as connection:
         while connection.execute(text(others)).scalar_one():
+            assert time.monotonic() < ends
             time.sleep(0.01)
             connection.rollback()
 

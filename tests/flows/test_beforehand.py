@@ -11,11 +11,11 @@ import pytest
 from pydantic import ValidationError
 
 from flows import backfill, progress
-from flows.beforehand import Approving, Envelope, approved, signed
+from flows.beforehand import Envelope, signed
 from flows.voids import void_now
 from tasks import ingest
-from tasks.approve import approved_cap, decide, end_of, hear, planned, verdict
-from tasks.ledger import LedgerError, StoppedError
+from tasks.approve import approved_cap, decide, end_of, hear, planned, say, verdict
+from tasks.ledger import LedgerError, RunRow, StoppedError
 from tasks.ledger.decided import about_run, listed
 from tasks.ledger.envelopes import take
 from tasks.ledger.runs import plan_of
@@ -42,6 +42,10 @@ def night(nights: Make) -> Nights:
 
 def sign(night: Nights, **over: Any) -> dict[str, Any]:
     return signed(night.runtime, Envelope.model_validate(TERMS | over))
+
+
+def word(held: Runtime, plan_hash: str, kind: str, answer: str = "") -> RunRow:
+    return say(held.ledger, held.profile.name, plan_hash, kind, who="Li", why="because", answer=answer)
 
 
 def cap(night: Nights, run: Any) -> int | None:
@@ -86,7 +90,7 @@ def test_the_newest_envelope_of_a_night_counts_alone(night: Nights) -> None:
 def test_a_rejected_plan_is_approved_by_no_envelope(night: Nights) -> None:
     sign(night)
     run = night.plan()
-    approved(night.runtime, Approving.model_validate(SIGNED | {"plan_hash": run.plan_hash[:8], "decision": "reject"}))
+    word(night.runtime, run.plan_hash[:8], "reject")
     assert cap(night, run) is None
 
 
@@ -153,7 +157,7 @@ def test_neither_a_word_nor_an_envelope_is_about_another_profile(night: Nights) 
     )
     assert theirs.plan_hash != run.plan_hash
     with pytest.raises(LedgerError, match="0 plans of other"):
-        approved(other, Approving.model_validate(SIGNED | {"plan_hash": run.plan_hash, "decision": "approve"}))
+        word(other, run.plan_hash, "approve")
     sign(night)
     assert approved_cap(other.ledger, theirs, other.profile.money) is None
     assert cap(night, run) == WORST
@@ -164,25 +168,23 @@ def test_a_word_names_a_plan_that_waits_for_one(night: Nights) -> None:
     run = night.plan()
     for name in ("0" * 8, "0" * 64):
         with pytest.raises(LedgerError, match="copy it from the plan card"):
-            approved(night.runtime, Approving.model_validate(SIGNED | {"plan_hash": name, "decision": "approve"}))
+            word(night.runtime, name, "approve")
     for name in ("", run.plan_hash[:7]):
         with pytest.raises(LedgerError, match="0 plans"):
             planned(night.runtime.ledger, "test", name)
     assert night.runtime.ledger.read(listed) == []
     for name, decision in ((run.plan_hash[:8], "reject"), (run.plan_hash, "approve")):
-        found = approved(night.runtime, Approving.model_validate(SIGNED | {"plan_hash": name, "decision": decision}))
-        assert found.run_id == run.run_id
+        assert word(night.runtime, name, decision).run_id == run.run_id
     assert cap(night, run) == WORST
-    word = Approving.model_validate(SIGNED | {"plan_hash": run.plan_hash, "decision": "reject"})
     other = Runtime(night.profile, night.runtime.secrets)
     other.ledger.take(run.run_id, [])
     with pytest.raises(LedgerError, match="under way"):
-        approved(night.runtime, word)
+        word(night.runtime, run.plan_hash, "reject")
     other.close()
     night.verify(run)
     night.end(run)
     with pytest.raises(LedgerError, match="asked to its end"):
-        approved(night.runtime, word)
+        word(night.runtime, run.plan_hash, "reject")
 
 
 def test_the_newest_word_is_the_last_that_was_said_whatever_the_clock_says(
@@ -208,10 +210,18 @@ def test_an_answer_on_a_form_is_kept_once_and_undoes_no_later_rejection(night: N
     assert answered("reject", "a") == "approve", "given before, and heard again by a later start"
     assert answered("reject", "b") == "reject", "given before, and not heard yet"
     assert answered("approve", "c") == "reject", "given before it, and kept so"
-    kept = ["reject", "approve", "approve", "reject"]
-    assert [row.kind for row in ledger.read(listed)] == kept
-    assert answered("reject", "d") == "reject", "B's own newest word, passed on to a form"
-    assert [row.kind for row in ledger.read(listed)] == kept
+    assert [row.kind for row in ledger.read(listed)] == ["reject", "approve", "approve", "reject"]
+
+
+def test_a_word_that_answers_a_form_too_is_kept_once_and_heard_again_undoes_no_later_one(night: Nights) -> None:
+    run, ledger = night.plan(), night.runtime.ledger
+    word(night.runtime, run.plan_hash, "reject", answer="a" * 32)
+    decide(ledger, run.plan_hash, "approve", who="B", why="looked again")
+    hear(ledger, run.plan_hash, "reject", who="Li", why="because", answer="a" * 32)
+    assert verdict(ledger, run.plan_hash) == "approve"
+    word(night.runtime, run.plan_hash, "reject", answer="a" * 32)
+    assert verdict(ledger, run.plan_hash) == "reject", "said once more"
+    assert [row.kind for row in ledger.read(listed)] == ["reject", "approve", "reject"]
 
 
 def test_a_plan_that_is_rejected_after_its_approval_was_read_is_not_taken(night: Nights) -> None:

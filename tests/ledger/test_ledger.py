@@ -393,7 +393,8 @@ def test_what_a_killed_process_left_sent_is_in_doubt_and_a_living_ones_is_not(da
     child.kill()
     child.join()
     child.close()
-    while database.owners() > 1:  # a server takes a moment to notice
+    ends = time.monotonic() + 30
+    while database.owners() > 1 and time.monotonic() < ends:  # a server takes a moment to notice
         time.sleep(0.01)
     after = opened(database)
     assert after.recovered == 1

@@ -152,8 +152,8 @@ class Server:
         wanted = {"state": {"type": kind, "name": name, "message": "by a person in the UI"}, "force": force}
         return dict(self.call("POST", f"/flow_runs/{flow_run}/set_state", wanted))
 
-    def heartbeat(self, flow_run: str) -> None:
-        """Send the sign of life that a flow's process sends every half minute."""
+    def heartbeat(self, flow_run: str, ago_s: float) -> None:
+        """Send the sign of life that a flow's process sends every half minute, as of some seconds ago."""
         related = [
             {
                 "prefect.resource.id": "prefect.flow.x",
@@ -162,8 +162,8 @@ class Server:
             }
         ]
         resource = {"prefect.resource.id": f"prefect.flow-run.{flow_run}", "prefect.resource.name": "run"}
-        now = dt.datetime.now(dt.UTC).isoformat()
-        event = {"event": "prefect.flow-run.heartbeat", "occurred": now, "resource": resource, "related": related}
+        then = (dt.datetime.now(dt.UTC) - dt.timedelta(seconds=ago_s)).isoformat()
+        event = {"event": "prefect.flow-run.heartbeat", "occurred": then, "resource": resource, "related": related}
         self.call("POST", "/events", [event | {"id": str(uuid4()), "payload": {}}])
 
     def events(self, name: str, *, of: str = "", about: str = "") -> list[dict[str, Any]]:

@@ -68,7 +68,7 @@ def test_a_machine_that_dies_leaves_a_run_that_is_found_dead_told_and_goes_on(
     worker.stop(signal.SIGKILL)
     for pid in pids_of(flow_run):
         os.kill(pid, signal.SIGKILL)
-    server.heartbeat(flow_run)
+    server.heartbeat(flow_run, ago_s=8)
     until(lambda: server.run(flow_run)["state"]["name"] in {"AwaitingRetry", "Late"}, "nobody finds it dead")
     house.automated()  # ten seconds without a heartbeat are a sign of death no longer: it beats every thirty
     worker.start()
@@ -133,8 +133,9 @@ def test_a_run_called_dead_that_lives_is_joined_by_its_second_start(
     assert house.judge().clean
 
 
-def test_every_end_of_a_run_counts_as_a_sign_of_life() -> None:
-    (dead,) = [one for one in AUTOMATIONS if one["name"] == "ivs-dead-run"]
+@pytest.mark.parametrize("name", ["ivs-dead-run", "ivs-start-again"])
+def test_every_end_of_a_run_is_no_death_and_needs_no_new_start(name: str) -> None:
+    (dead,) = [one for one in AUTOMATIONS if one["name"] == name]
     ends = {"".join(word.capitalize() for word in state.value.split("_")) for state in State} - {"Planned", "Running"}
     assert {f"prefect.flow-run.{name}" for name in ends | {"Suspended", "Crashed", "Cancelled"}} <= {
         *dead["trigger"]["expect"]
