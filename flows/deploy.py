@@ -137,7 +137,8 @@ async def _automate(wanted: list[dict[str, Any]], done: Registered) -> None:
             automation = AutomationCore.model_validate(one)
             held = await client.read_automations_by_name(automation.name)
             for old in held[:1]:
-                await client.update_automation(old.id, automation)
+                if AutomationCore.model_validate(old.model_dump()) != automation:  # an update forgets what it waits for
+                    await client.update_automation(old.id, automation)
             if not held:
                 await client.create_automation(automation)
             done.automations.append(automation.name)

@@ -128,7 +128,7 @@ def look_around(seen: Window) -> None:
 
 def register_again(server: Server, started: Up) -> None:
     """Registered a second time, everything is as it was; what a form refuses the server does too."""
-    before = deployments(server)
+    before, acting = deployments(server), server.call("POST", "/automations/filter", {})
     command = [sys.executable, "-m", "flows.cli", "deploy", "--profile", "demo", "--profile", "careful", "--json"]
     places = {"PREFECT_API_URL": server.api, "IVS_BACKFILL_PROFILES": str(started.home / "profiles")}
     done = subprocess.run(command, cwd=ROOT, env=started.environment | places, capture_output=True, check=True)
@@ -137,6 +137,8 @@ def register_again(server: Server, started: Up) -> None:
     for kept in ("id", "entrypoint", "parameters", "tags", "pull_steps", "parameter_openapi_schema"):
         assert {name: one[kept] for name, one in before.items()} == {name: one[kept] for name, one in after.items()}
     assert {str(ROOT) in str(one["pull_steps"]) for one in after.values()} == {True}
+    assert len(acting) > 2
+    assert server.call("POST", "/automations/filter", {}) == acting, "not even written: each keeps what it waits for"
     nightly = after["nightly"]
     assert [one["schedule"]["timezone"] for one in nightly["schedules"]] == ["Asia/Shanghai"]
     assert nightly["parameters"] == {"order": {"profile": "demo"}}

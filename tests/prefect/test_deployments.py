@@ -88,10 +88,14 @@ async def test_an_automation_is_registered_once_and_waits_for_its_block(server: 
 
     nothing, hook = {"type": "do-nothing"}, {"type": "call-webhook", "block": "webhook/nobody-made-this", "payload": ""}
     with temporary_settings({PREFECT_API_URL: server.api}):
-        for description in ("first", "second"):
+        seen = []
+        for description in ("first", "second", "second"):
             done = Registered("pool", [])
             await _automate(wanted(description, nothing), done)
             assert done.automations == ["tell"]
+            seen += server.call("POST", "/automations/filter", {})
+        assert seen[0]["trigger"] != seen[1]["trigger"]
+        assert seen[1] == seen[2], "left alone: a new trigger would forget what it waits for"
         waits = Registered("pool", [])
         await _automate(wanted("third", hook), waits)
     assert waits.left_out == ["tell: block webhook/nobody-made-this is not there"]
