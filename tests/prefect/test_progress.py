@@ -55,7 +55,7 @@ async def test_a_million_records_throttled_all_the_way_are_a_log_one_can_read(
     night.people(invented(3))
     run = night.plan()
 
-    async def heard(telling: Any, **_: Any) -> None:
+    async def heard(telling: Any, *_: Any, **__: Any) -> None:
         telling.close()
 
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: now[0]))
